@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * @file plan.h
+ * The thread plan: policy, priority and CPUs of every thread of a VMM, those
+ * that exist and those that will.
+ *
+ * The option string is that of the reference QEMU (Kiszka, "Towards Linux as
+ * a Real-Time Hypervisor", 2009):
+ *
+ *     maxprio=P[,policy=ff|rr|ts][,aioprio=P][,aiopolicy=ff|rr|ts][,pvsched=on|off]
+ *
+ * Main and I/O threads run at maxprio, vCPUs one below, AIO workers at aioprio
+ * (like main when nothing is said), helpers as SCHED_OTHER. Nothing is raised
+ * before rtkvm_plan_go_realtime(): a guest that is real-time before it is up
+ * starves its own boot.
+ */
+#ifndef RTKVM_PLAN_H
+#define RTKVM_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <rtkvm/context.h>
+#include <rtkvm/lease.h>
+#include <rtkvm/report.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A thread plan. Opaque. */
+struct rtkvm_plan;
+
+/** Watches a process and places its threads. Opaque. */
+struct rtkvm_watch;
+
+/** Roles of a VMM's threads. */
+enum {
+	RTKVM_ROLE_MAIN = 0,   /**< the main loop */
+	RTKVM_ROLE_IO = 1,     /**< I/O threads; also vhost and kvm-pit of the kernel */
+	RTKVM_ROLE_VCPU = 2,   /**< threads that call KVM_RUN */
+	RTKVM_ROLE_AIO = 3,    /**< asynchronous disk I/O workers that come and go */
+	RTKVM_ROLE_HELPER = 4, /**< all the rest: always SCHED_OTHER */
+	RTKVM_ROLE_COUNT = 5   /**< number of roles, not a role */
+};
+
+/** Guards, each of which refuses or warns; a mask for rtkvm_plan_allow(). */
+enum {
+	RTKVM_GUARD_OVERCOMMIT = 1,  /**< refuses: more vCPU threads than CPUs for them */
+	RTKVM_GUARD_KTHREADS = 2,    /**< refuses: PREEMPT_RT with timer, softirq or RCU threads
+				      *   of those CPUs below the plan (the guest would livelock) */
+	RTKVM_GUARD_THROTTLE = 4,    /**< warns: RT throttling or the fair server will interrupt a
+				      *   thread that does not sleep */
+	RTKVM_GUARD_PRIVILEGE = 8,   /**< refuses: capability, rlimit or RT cgroup runtime missing */
+	RTKVM_GUARD_TOP = 16,        /**< warns: maxprio 99, where the kernel's watchdog and
+				      *   migration work runs */
+	RTKVM_GUARD_ALL = 31
+};
+
+/** What a role runs as. */
+struct rtkvm_role_sched {
+	size_t size;      /**< sizeof(struct rtkvm_role_sched), set by the caller */
+	int32_t policy;   /**< one of RTKVM_POLICY_* */
+	int32_t priority; /**< 1 to 99, 0 for RTKVM_POLICY_TS */
+	uint64_t reserved[2]; /**< 0 */
+};
+
+/**
+ * Read a plan from its option string.
+ *
+ * Also understood: "paioprio" for aioprio, "fifo" for ff, "other" for ts. The
+ * policy is ff when it is not given. With an RT policy maxprio is 2 to 99 (a
+ * vCPU needs a level below it), with ts 0 to 99 (then it only bounds
+ * pvsched). aioprio is 1 to maxprio with an RT policy for AIO.
+ *
+ * @param rt the context; the plan keeps using it
+ * @param text the option string
+ * @param plan receives the plan, owned by the caller; NULL on error
+ * @return 0, or -EINVAL (the error names the position, counted from 1, and
+ *         what was expected there), -ENOMEM
+ *
+ * RT class: set-up. Thread safety: any thread.
+ */
+RTKVM_API int rtkvm_plan_parse(struct rtkvm *rt, const char *text, struct rtkvm_plan **plan);
+
+/**
+ * Write a plan as an option string, in the reference spelling and order.
+ * Reading it again gives an equal plan.
+ *
+ * @param plan the plan
+ * @param buf receives the text, terminated; may be NULL if len is 0
+ * @param len size of buf, bytes
+ * @return length of the whole text without the terminator, as snprintf(3);
+ *         -EINVAL if plan is NULL
+ *
+ * RT class: RT-safe. Thread safety: any thread.
+ */
+RTKVM_API int rtkvm_plan_print(const struct rtkvm_plan *plan, char *buf, size_t len);
+
+/**
+ * Undo the plan (rtkvm_plan_undo()) and free it; NULL is ignored. Watches of
+ * the plan must have been freed before.
+ */
+RTKVM_API void rtkvm_plan_free(struct rtkvm_plan *plan);
+
+/**
+ * What a role runs as once the plan is real-time.
+ *
+ * @param plan the plan
+ * @param role one of RTKVM_ROLE_*
+ * @param sched its size field set by the caller; receives the rest
+ * @return 0, or -EINVAL
+ */
+RTKVM_API int rtkvm_plan_get_role(const struct rtkvm_plan *plan, int role,
+				  struct rtkvm_role_sched *sched);
+
+/** Top priority of the plan (maxprio), 0 to 99; -EINVAL for NULL. */
+RTKVM_API int rtkvm_plan_get_maxprio(const struct rtkvm_plan *plan);
+
+/** 1 if the plan asks for paravirtual scheduling, else 0; -EINVAL for NULL. */
+RTKVM_API int rtkvm_plan_get_pvsched(const struct rtkvm_plan *plan);
+
+/**
+ * CPUs that the threads of a role run on; without it they keep theirs.
+ *
+ * @param plan the plan, not yet real-time
+ * @param role one of RTKVM_ROLE_*
+ * @param cpus CPU list, e.g. "2-3,5"; NULL: do not care
+ * @return 0, -EINVAL (malformed, or no CPU of it is online), -EBUSY (already
+ *         real-time), -ENOMEM
+ */
+RTKVM_API int rtkvm_plan_set_role_cpus(struct rtkvm_plan *plan, int role, const char *cpus);
+
+/**
+ * Place threads by name: a rule for rtkvm_watch_dispatch().
+ *
+ * The built-in rules give "kvm-pit/PID" and "vhost-*" the role io and
+ * "kvm-nx-lpage-re*" the role helper; rules added later win.
+ *
+ * @param plan the plan
+ * @param pattern shell pattern (fnmatch(3)) for /proc/PID/task/TID/comm
+ * @param role one of RTKVM_ROLE_*
+ * @return 0, -EINVAL, -ENOMEM
+ */
+RTKVM_API int rtkvm_plan_add_rule(struct rtkvm_plan *plan, const char *pattern, int role);
+
+/**
+ * Override guards: what refused only warns, what warned is silent.
+ *
+ * @param plan the plan
+ * @param guards mask of RTKVM_GUARD_*
+ * @return 0, or -EINVAL for an unknown bit
+ */
+RTKVM_API int rtkvm_plan_allow(struct rtkvm_plan *plan, unsigned int guards);
+
+/**
+ * Ask the guards without raising anything.
+ *
+ * @param plan the plan
+ * @param vcpus number of vCPU threads that there will be; 0: those that
+ *        entered so far
+ * @param report receives an item per guard; may be NULL
+ * @return 0 when rtkvm_plan_go_realtime() would go ahead;
+ *         -EPERM when it would be refused (the error names the first guard),
+ *         -EINVAL, -ENOMEM
+ */
+RTKVM_API int rtkvm_plan_check(struct rtkvm_plan *plan, unsigned int vcpus,
+			       struct rtkvm_report **report);
+
+/**
+ * Enter a role with the calling thread: the first thing in each thread of a
+ * VMM. While the plan is not real-time this registers the thread; afterwards
+ * it also places it at once.
+ *
+ * @param plan the plan
+ * @param role one of RTKVM_ROLE_*
+ * @return 0, or
+ *         - -EINVAL: plan is NULL or the role unknown
+ *         - -EPERM: may not be raised; the error names the capability, rlimit
+ *           or cgroup. The thread stays registered.
+ *         - -ENOMEM
+ *
+ * System calls: gettid, and sched_setattr, sched_getattr, sched_setaffinity,
+ * sched_getaffinity once the plan is real-time.
+ * RT class: set-up. Thread safety: any thread.
+ */
+RTKVM_API int rtkvm_thread_enter(struct rtkvm_plan *plan, int role);
+
+/**
+ * Leave the role: the calling thread gets back what it had, unless someone
+ * else changed it since. A thread that just ends need not call it.
+ *
+ * @return 0, -ENOENT (did not enter), -EINVAL
+ */
+RTKVM_API int rtkvm_thread_leave(struct rtkvm_plan *plan);
+
+/**
+ * Real-time from now: asks the guards, locks memory (mlockall(2), current and
+ * future, with an RT policy only), and raises every thread that entered.
+ *
+ * @param plan the plan
+ * @param report receives an item per guard, per kind of thread and for the
+ *        memory; may be NULL; given also on error
+ * @return 0, or
+ *         - -EPERM: a guard refused; nothing was changed
+ *         - -EALREADY: it is real-time already
+ *         - -ENOMEM: memory cannot be locked (RLIMIT_MEMLOCK); nothing changed
+ *         - -EINVAL
+ *         On every error what was raised has been lowered again.
+ *
+ * RT class: set-up. Thread safety: any thread.
+ */
+RTKVM_API int rtkvm_plan_go_realtime(struct rtkvm_plan *plan, struct rtkvm_report **report);
+
+/** 1 while the plan is real-time, else 0. RT class: RT-safe. */
+RTKVM_API int rtkvm_plan_is_realtime(const struct rtkvm_plan *plan);
+
+/**
+ * Give every placed thread back what it had, unless someone else changed it
+ * since (then it is left alone and reported), and unlock memory if this plan
+ * locked it. Afterwards the plan can go real-time again.
+ *
+ * @param plan the plan
+ * @param report receives what was done; may be NULL
+ * @return 0; -EIO if a thread could not be given back; -EINVAL
+ */
+RTKVM_API int rtkvm_plan_undo(struct rtkvm_plan *plan, struct rtkvm_report **report);
+
+/**
+ * Watch a process, so that threads which do not enter a role themselves are
+ * found and placed: AIO workers, library threads, and those the kernel makes
+ * in the VMM's name.
+ *
+ * @param plan the plan
+ * @param pid the process; 0: the caller's own
+ * @param lease journals changes to another process (rtkvm_restore() undoes
+ *        them); may be NULL only for the caller's own process
+ * @param watch receives the watch, owned by the caller; NULL on error
+ * @return 0, -EINVAL, -ESRCH, -EACCES, -EMFILE, -ENOMEM
+ */
+RTKVM_API int rtkvm_watch_new(struct rtkvm_plan *plan, pid_t pid, struct rtkvm_lease *lease,
+			      struct rtkvm_watch **watch);
+
+/**
+ * Descriptor that polls readable (POLLIN) when rtkvm_watch_dispatch() should
+ * be called. Owned by the watch.
+ */
+RTKVM_API int rtkvm_watch_fd(const struct rtkvm_watch *watch);
+
+/**
+ * Time between two looks at the process, 1 to 60000 ms; 100 at first.
+ *
+ * @return 0 or -EINVAL
+ */
+RTKVM_API int rtkvm_watch_set_interval(struct rtkvm_watch *watch, unsigned int ms);
+
+/**
+ * Look at the threads of the process now and place those that are not yet as
+ * planned, once the plan is real-time. No thread is ever put above its role.
+ *
+ * @param watch the watch
+ * @param placed receives the number of threads placed by this call; may be
+ *        NULL
+ * @return 0, or -ESRCH when the process is gone, -EPERM, -EINVAL, -EIO
+ *
+ * RT class: set-up. Thread safety: one thread at a time per watch.
+ */
+RTKVM_API int rtkvm_watch_dispatch(struct rtkvm_watch *watch, unsigned int *placed);
+
+/** End a watch; what it placed stays until rtkvm_plan_undo(). NULL is ignored. */
+RTKVM_API void rtkvm_watch_free(struct rtkvm_watch *watch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

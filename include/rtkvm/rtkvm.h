@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * @file rtkvm.h
+ * Umbrella header: includes every public header of librtkvm.
+ */
+#ifndef RTKVM_RTKVM_H
+#define RTKVM_RTKVM_H
+
+#include <rtkvm/context.h>
+#include <rtkvm/latency.h>
+#include <rtkvm/lease.h>
+#include <rtkvm/plan.h>
+#include <rtkvm/report.h>
+#include <rtkvm/version.h>
+#include <rtkvm/vm.h>
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What every Check program of tests/ uses: its main() comes from main.c and
+ * speaks TAP; skips carry their reason and are counted.
+ */
+#ifndef RTKVM_TEST_H
+#define RTKVM_TEST_H
+
+#include <check.h>
+
+/* Each program defines its suite. */
+Suite *rtkvm_suite(void);
+
+/*
+ * Skip the running test, with a reason: SKIP_TEST("no /dev/kvm"). Only at the
+ * top level of a START_TEST. The reason must be on tests/allowed-skips.
+ */
+#define SKIP_TEST(...)                                  \
+	do {                                            \
+		test_note_skip(__func__, __VA_ARGS__);  \
+		return;                                 \
+	} while (0)
+
+void test_note_skip(const char *func, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A fresh directory below TMPDIR, removed when the test program ends. */
+const char *test_tmpdir(void);
+
+/* Write a file below dir, making its folders; mode 0644. */
+void test_write(const char *dir, const char *path, const char *text);
+
+/* Read a file below dir; aborts the test when it cannot. Static buffer. */
+const char *test_read(const char *dir, const char *path);
+
+#endif
