@@ -43,10 +43,12 @@ static int hand_guest_up(struct run *r)
 		one_cpu(r->config, i, &cpus);
 		if (sched_setaffinity(tid, sizeof(cpus), &cpus) < 0)
 			return fail("CPUs of vCPU %u: %m", i);
-		if (sched_setscheduler(tid, SCHED_FIFO, &param) < 0)
+		if (sched_setscheduler(tid, SCHED_FIFO, &param) < 0) {
+			r->result->degraded = true;
 			result_left_out(r->result, "vCPUs are not raised to SCHED_FIFO %d: %s (needs "
 					"CAP_SYS_NICE or RLIMIT_RTPRIO >= %d)", PRIORITY,
 					strerror(errno), PRIORITY);
+		}
 	}
 	return 0;
 }

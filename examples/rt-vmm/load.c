@@ -18,9 +18,9 @@
 #include "config.h"
 #include "load.h"
 
-#define COMPUTE_LOOPS 4000000  /* about 5 ms */
-#define TOUCH_BYTES (1 << 20)
-#define FORK_EVERY 10          /* one program for that many rounds */
+#define COMPUTE_LOOPS 10000000  /* about 10 ms */
+#define TOUCH_BYTES (256 << 10)
+#define FORK_EVERY 25           /* one program for that many rounds */
 
 static volatile uint64_t sink;
 

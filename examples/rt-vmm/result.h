@@ -35,6 +35,7 @@ struct result {
 	int64_t exits;        /* of all vCPUs in the measured part; -1: no counter */
 	int64_t halts;
 	int64_t polls;        /* times KVM polled instead of sleeping */
+	bool degraded;        /* real-time scheduling was asked for and not given */
 	double load_cpu;      /* CPU seconds that the background load got meanwhile */
 	uint32_t settings;
 	uint32_t features;
