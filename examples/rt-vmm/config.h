@@ -32,8 +32,9 @@ struct config {
 	cpu_set_t usable_cpus;  /* all that this process may use */
 	cpu_set_t vcpu_cpus;    /* where vCPUs run when tuned */
 	cpu_set_t other_cpus;   /* and all other threads */
-	const char *hgrm;       /* run: histogram files; NULL: none */
-	const char *histogram;
+	const char *histogram[4]; /* run: files to write, by their endings */
+	unsigned int histograms;
+	bool by_hand;           /* run: tuned by hand instead */
 	unsigned int rounds;    /* demo */
 	const char *output;     /* demo: directory of the files */
 	bool json;
