@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "stats.h"
 
 _Static_assert(sizeof(struct kvm_stats_header) == RTKVM_STATS_HEADER, "header of the ABI");
@@ -82,6 +83,27 @@ int rtkvm_stats_parse(const uint8_t *buf, size_t len, struct rtkvm_stat *stat, u
 	return (int)h.num_desc;
 }
 
+int rtkvm_stats_vcpu_id(const uint8_t *buf, size_t len)
+{
+	static const char before[] = "/vcpu-";
+	char id[RTKVM_STATS_NAME_MAX + 1];
+	struct kvm_stats_header h;
+	const char *at;
+	int64_t value;
+
+	if (len < sizeof(h) || rtkvm_stats_span(buf) < 0)
+		return -1;
+	memcpy(&h, buf, sizeof(h));
+	if (h.id_offset > len || h.name_size > len - h.id_offset)
+		return -1;
+	memcpy(id, buf + h.id_offset, h.name_size);
+	id[h.name_size] = '\0';
+	at = strstr(id, before);
+	if (!at || !rtkvm_parse_i64(at + strlen(before), 0, INT32_MAX, &value))
+		return -1;
+	return (int)value;
+}
+
 /* All of len bytes from the start. */
 static int read_all(int fd, uint8_t *buf, size_t len)
 {
@@ -118,6 +140,7 @@ static int load(struct rtkvm_stats *stats)
 	if (ret < 0)
 		return ret;
 	stats->count = (unsigned int)ret;
+	stats->vcpu_id = rtkvm_stats_vcpu_id(stats->buf, (size_t)span);
 	stats->stat = calloc(stats->count ? stats->count : 1, sizeof(*stats->stat));
 	if (!stats->stat)
 		return -ENOMEM;
@@ -129,7 +152,7 @@ int rtkvm_stats_open(struct rtkvm_stats *stats, int kvm_fd)
 {
 	int ret;
 
-	*stats = (struct rtkvm_stats){ .fd = -1 };
+	*stats = (struct rtkvm_stats){ .fd = -1, .vcpu_id = -1 };
 	/* the VM's answer; a kernel before 5.14 does not know the ioctl */
 	stats->fd = ioctl(kvm_fd, KVM_GET_STATS_FD, NULL);
 	if (stats->fd < 0) {
@@ -150,7 +173,7 @@ void rtkvm_stats_close(struct rtkvm_stats *stats)
 		close(stats->fd);
 	free(stats->stat);
 	free(stats->buf);
-	*stats = (struct rtkvm_stats){ .fd = -1 };
+	*stats = (struct rtkvm_stats){ .fd = -1, .vcpu_id = -1 };
 }
 
 int rtkvm_stats_find(const struct rtkvm_stats *stats, const char *name)

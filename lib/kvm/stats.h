@@ -40,12 +40,16 @@ int64_t rtkvm_stats_span(const uint8_t header[RTKVM_STATS_HEADER]);
  */
 int rtkvm_stats_parse(const uint8_t *buf, size_t len, struct rtkvm_stat *stat, unsigned int max);
 
+/* The number in a file's id "kvm-PID/vcpu-N"; -1: it has none. len: at least the span. */
+int rtkvm_stats_vcpu_id(const uint8_t *buf, size_t len);
+
 /* The statistics of a VM or vCPU. */
 struct rtkvm_stats {
 	int fd;
 	unsigned int count;
 	struct rtkvm_stat *stat;
 	uint8_t *buf;
+	int vcpu_id; /* the id that KVM_CREATE_VCPU was given, or -1 */
 };
 
 /*

@@ -18,6 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int n = rtkvm_stats_parse(data, size, stat, RTKVM_STATS_MAX);
 	const char *name;
 
+	if (rtkvm_stats_vcpu_id(data, size) < -1)
+		abort();
 	if (n < 0)
 		return 0;
 	if (n > RTKVM_STATS_MAX || rtkvm_stats_span(data) > (int64_t)size)

@@ -181,6 +181,32 @@ START_TEST(offsets_do_not_wrap)
 }
 END_TEST
 
+START_TEST(vcpu_id)
+{
+	static const struct {
+		const char *id;
+		int value;
+	} ids[] = { { "kvm-12/vcpu-3", 3 },   { "kvm-12/vcpu-0", 0 },	 { "kvm-12", -1 },
+		    { "kvm-12/vcpu-", -1 },   { "kvm-12/vcpu--1", -1 },	 { "", -1 },
+		    { "kvm-12/vcpu-3x", -1 }, { "kvm-12/vcpu-2147483648", -1 } };
+	struct file f;
+
+	make(&f);
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		memset(f.id, 0, sizeof(f.id));
+		memcpy(f.id, ids[i].id, strlen(ids[i].id));
+		ck_assert_int_eq(rtkvm_stats_vcpu_id((uint8_t *)&f, SPAN), ids[i].value);
+	}
+	memset(f.id, '1', sizeof(f.id)); /* no end */
+	memcpy(f.id, "/vcpu-", 6);
+	ck_assert_int_eq(rtkvm_stats_vcpu_id((uint8_t *)&f, SPAN), -1);
+	f.header.id_offset = SPAN - 4;
+	ck_assert_int_eq(rtkvm_stats_vcpu_id((uint8_t *)&f, SPAN), -1);
+	f.header.id_offset = UINT32_MAX;
+	ck_assert_int_eq(rtkvm_stats_vcpu_id((uint8_t *)&f, SPAN), -1);
+}
+END_TEST
+
 START_TEST(values)
 {
 	struct rtkvm_stat stat[3];
@@ -256,6 +282,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(tc, every_truncation_is_refused);
 	tcase_add_loop_test(tc, hostile, 0, sizeof(spoil) / sizeof(spoil[0]));
 	tcase_add_test(tc, offsets_do_not_wrap);
+	tcase_add_test(tc, vcpu_id);
 	tcase_add_test(tc, random_damage);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("values");
