@@ -123,7 +123,8 @@ static void child(int i, struct rtkvm_plan *plan, struct rtkvm *rt)
 		_exit(92);
 	/* bound by now, so that the first call is like every other */
 	filter(cases[i].listed);
-	_exit(cases[i].call(&t) ? 93 : 0);
+	/* not _exit(): a sanitizer's makes system calls of its own */
+	syscall(SYS_exit_group, cases[i].call(&t) ? 93 : 0);
 }
 
 START_TEST(listed_system_calls)
