@@ -123,7 +123,7 @@ void print_settings(const struct result *result)
 		printf("  %-16s %-13s %s\n", result->feature[i].name, result->feature[i].state,
 		       result->feature[i].reason);
 	if (result->left_out)
-		printf("\nLeft out\n");
+		printf("\nLeft out, or not as well as asked\n");
 	for (uint32_t i = 0; i < result->left_out; i++)
 		printf("  - %s\n", result->omission[i]);
 }
