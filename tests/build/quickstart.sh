@@ -72,6 +72,6 @@ mend lib/librtkvm.map
 quickstart "an unknown test" 1 "0 passed, 1 failed, 0 skipped" check tests/none
 quickstart "an unknown command" 2 "" dance
 quickstart "no command" 2 ""
-link=$(readlink -f /tmp/librtkvm-"$(id -u)" 2>/dev/null)
-[ -z "$link" ] || find "$link" -maxdepth 1 -lname "$copy" -delete
+find "/tmp/librtkvm-$(id -u)" -maxdepth 1 -lname "$copy" -delete 2>/dev/null
+rmdir "/tmp/librtkvm-$(id -u)" 2>/dev/null
 finish
