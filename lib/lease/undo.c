@@ -112,8 +112,12 @@ static enum outcome undo_change(struct step *s)
 		return FOREIGN; /* a deadline thread now */
 	if (ret < 0)
 		return FAILED;
-	if (rtkvm_change_equal(c, s->now, c->before))
+	if (rtkvm_change_equal(c, s->now, c->before)) {
+		/* a kill within a write to a made-up tree left line feeds: see file.c */
+		if (s->rt->made_up)
+			(void)rtkvm_change_write(s->rt, c, c->before);
 		return WAS_BEFORE;
+	}
 	if (!rtkvm_change_equal(c, s->now, c->after))
 		return FOREIGN;
 	return write_back(s);
