@@ -25,7 +25,7 @@ licence_for() {
 	tests/fuzz/corpus/* | doc/figures/* | *.png | *.svg | *.patch) ;;
 	.git*) ;;
 	examples/Makefile.inc) echo LGPL-2.1-or-later ;;
-	examples/*) echo MIT ;;
+	examples/*) echo MIT ;; # programs to copy from
 	kernel/uapi/*) echo "GPL-2.0 WITH Linux-syscall-note" ;;
 	kernel/*.md) echo LGPL-2.1-or-later ;;
 	kernel/*) echo GPL-2.0 ;;
