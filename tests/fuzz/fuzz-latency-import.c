@@ -38,7 +38,15 @@ static char *export_text(const struct rtkvm_latency *latency, int format)
 	return text;
 }
 
-static void check_accepted(void)
+/* The other formats take long for what little they have of the input's. */
+static void check_other_formats(void)
+{
+	free(export_text(first, RTKVM_LATENCY_HGRM));
+	free(export_text(first, RTKVM_LATENCY_JSON));
+	free(export_text(first, RTKVM_LATENCY_TEXT));
+}
+
+static void check_accepted(int all)
 {
 	struct rtkvm_latency_summary s = { .size = sizeof(s) };
 	char *a = export_text(first, RTKVM_LATENCY_CYCLICTEST), *b;
@@ -51,9 +59,8 @@ static void check_accepted(void)
 	must(rtkvm_latency_get_summary(first, &s) == 0);
 	must(s.min_ns <= s.p50_ns && s.p50_ns <= s.p99_ns && s.p99_ns <= s.max_ns);
 	must(s.overflows <= s.count);
-	free(export_text(first, RTKVM_LATENCY_HGRM));
-	free(export_text(first, RTKVM_LATENCY_JSON));
-	free(export_text(first, RTKVM_LATENCY_TEXT));
+	if (all)
+		check_other_formats();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -70,10 +77,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		file = memfd_create("fuzz", MFD_CLOEXEC);
 		must(file >= 0);
 	}
-	rtkvm_latency_reset(first);
-	rtkvm_latency_reset(second);
+	if (first->figures.count)
+		rtkvm_latency_reset(first);
+	if (second->figures.count)
+		rtkvm_latency_reset(second);
 	if (rtkvm_latency_import(first, text) == 0) {
-		check_accepted();
+		check_accepted(size % 16 == 0);
 	} else {
 		must(first->figures.count == 0);
 		must(!strncmp(rtkvm_last_error_where(), "line ", 5));
