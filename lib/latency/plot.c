@@ -195,37 +195,40 @@ static int copy_file(int to, int from)
 	return 0;
 }
 
-/* A new file beside path; its name is allocated. -errno. */
+/* A new file beside path: its descriptor and allocated name, or -1, NULL and errno. */
 static int open_beside(const char *path, char **name)
 {
 	const char *slash = strrchr(path, '/');
 	int dir = slash ? (int)(slash + 1 - path) : 0;
 	uint64_t random;
-	int fd = -EEXIST;
+	int fd;
 
-	for (int i = 0; i < 16 && fd == -EEXIST; i++) {
-		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-			return -errno;
-		if (asprintf(name, "%.*s.rtkvm-%016llx", dir, path, (unsigned long long)random) < 0)
-			return -ENOMEM;
+	/* the name is taken once in a lifetime; more often somebody plays tricks */
+	for (int i = 0; i < 16; i++) {
+		*name = NULL;
+		if (getrandom(&random, sizeof(random), 0) != sizeof(random) ||
+		    asprintf(name, "%.*s.rtkvm-%016llx", dir, path, (unsigned long long)random) < 0)
+			return -1;
 		fd = open(*name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-		if (fd < 0) {
-			fd = -errno;
-			free(*name);
-		}
+		if (fd >= 0)
+			return fd;
+		free(*name);
+		*name = NULL;
+		if (errno != EEXIST)
+			break;
 	}
-	return fd;
+	return -1;
 }
 
 static int save(struct rtkvm *rt, int picture, const char *path)
 {
 	char *name;
 	int fd = open_beside(path, &name);
-	int err;
+	int err = errno;
 
-	if (fd < 0)
-		return rtkvm_fail(rt, -fd, path, rtkvm_remedy_for(-fd),
-				  "cannot make a file in that directory: %s", strerror(-fd));
+	if (!name)
+		return rtkvm_fail(rt, err, path, rtkvm_remedy_for(err),
+				  "cannot make a file in that directory: %s", strerror(err));
 	err = copy_file(fd, picture);
 	if (close(fd) < 0 && !err)
 		err = errno;

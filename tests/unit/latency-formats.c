@@ -426,8 +426,8 @@ END_TEST
 START_TEST(import_without_figures)
 {
 	static const char *const texts[] = {
-		"# Histogram\n# Avg Latencies: 00065\n# Max Latencies: 00087\n"
-		"# Histogram Overflows: 00198\n",
+		("# Histogram\n# Avg Latencies: 00065\n# Max Latencies: 00087\n"
+		 "# Histogram Overflows: 00198\n"),
 		"000010 1\n# Avg Latencies: 00011\n# Max Latencies: 00087\n",
 		"000000 2\n# Avg Latencies: 00000\n# Min Latencies: 00000\n",
 		"000000 2\n# Avg Latencies: 10000009\n# Max Latencies: 10000010\n",
@@ -449,8 +449,8 @@ START_TEST(import_takes)
 		"# Histogram\n", "000000 0\n", "000007 1", "000007\t1\t\r\n", "  7   1  2  3\r",
 		"# Histogram\r\n\r\n000007 1\r\n# Total: 1\r\n",
 		/* cyclictest that made no cycle */
-		"# Histogram\n000000 000000\n# Total: 000000000\n# Min Latencies: 1000000\n"
-		"# Avg Latencies: 00000\n# Max Latencies: 00000\n# Histogram Overflows: 00000\n",
+		("# Histogram\n000000 000000\n# Total: 000000000\n# Min Latencies: 1000000\n"
+		 "# Avg Latencies: 00000\n# Max Latencies: 00000\n# Histogram Overflows: 00000\n"),
 	};
 	struct rtkvm_latency *l = recorder(NULL);
 

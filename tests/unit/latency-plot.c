@@ -35,10 +35,16 @@ static struct rtkvm_latency *filled(const char *name, uint64_t base)
 	return l;
 }
 
-static bool have_gnuplot(void)
+static char *saved_path(void)
 {
 	const char *path = getenv("PATH");
-	char *copy = strdup(path ? path : ""), *save, *dir;
+
+	return strdup(path ? path : "");
+}
+
+static bool have_gnuplot(void)
+{
+	char *copy = saved_path(), *save, *dir;
 	bool found = false;
 
 	for (dir = strtok_r(copy, ":", &save); dir && !found; dir = strtok_r(NULL, ":", &save)) {
@@ -250,7 +256,7 @@ START_TEST(gnuplot_fails)
 	if (_i == sizeof(fakes) / sizeof(fakes[0]) - 1 && below_valgrind())
 		SKIP_TEST("valgrind looks for interpreters itself");
 	one = l = filled("l", 5000);
-	old = strdup(getenv("PATH"));
+	old = saved_path();
 	test_write(dir, "out/p.png", "old picture");
 	snprintf(path, sizeof(path), "%s/out/p.png", dir);
 	if (fakes[_i].script)
@@ -295,7 +301,7 @@ END_TEST
 
 static void reap_all(int sig)
 {
-	int saved = errno;
+	int saved = errno; /* NOLINT(bugprone-signal-handler,cert-sig30-c): errno is no function */
 
 	(void)sig;
 	while (waitpid(-1, NULL, WNOHANG) > 0)
@@ -366,7 +372,7 @@ START_TEST(failure_without_a_status)
 	const char *dir = test_tmpdir();
 	struct rtkvm_latency *l = filled("l", 5000);
 	const struct rtkvm_latency *one = l;
-	char path[4300], *old = strdup(getenv("PATH"));
+	char path[4300], *old = saved_path();
 
 	fake_gnuplot(dir, "#!/bin/sh\nexit 3\n");
 	snprintf(path, sizeof(path), "%s/p.png", dir);
@@ -386,7 +392,7 @@ START_TEST(child_inherits_nothing)
 	struct rtkvm_latency *l = filled("it's\n", 5000);
 	const struct rtkvm_latency *one = l;
 	const struct sched_param fifo = { .sched_priority = 1 }, other = { .sched_priority = 0 };
-	char path[4300], *old = strdup(getenv("PATH"));
+	char path[4300], *old = saved_path();
 	const char *policy, *script, *ignored;
 	bool raised;
 	sigset_t all, saved;
