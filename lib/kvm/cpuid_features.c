@@ -224,7 +224,7 @@ void rtkvm_pv_look(const struct rtkvm_vm *vm, uint32_t feature, struct rtkvm_fin
 				   "option those that KVM offers are added");
 	else if (shown(vm, &want, finding))
 		rtkvm_find(finding, RTKVM_STATE_VERIFIED, false,
-			   "CPUID of the vCPUs has %s, and the real-time hint is %s; not %s: %s",
+			   "CPUID of the vCPUs has %s; real-time hint %s; not %s: %s",
 			   pv_names(want.pv_eax, have), want.pv_edx ? "set" : "clear",
 			   vm->has_supported ? "offered by KVM" : "in the VMM's table",
 			   pv_names(lacks, rest));

@@ -38,10 +38,11 @@ void rtkvm_vcpus_look_threads(const struct rtkvm_vm *vm, struct rtkvm_finding *f
 	}
 	if (seen && !waiting)
 		rtkvm_find(finding, RTKVM_STATE_VERIFIED, false,
-			   "%u vCPU threads, each saw itself scheduled as planned", seen);
+			   "each vCPU thread saw itself scheduled as planned (%u)", seen);
 	else
 		rtkvm_find(finding, RTKVM_STATE_ACCEPTED, false,
-			   "the plan is real-time; %u of %u vCPUs came to rtkvm_vcpu_sync() since",
+			   "the plan is real-time; vCPUs that came to rtkvm_vcpu_sync() since: %u of "
+			   "%u",
 			   seen, seen + waiting);
 }
 
@@ -76,11 +77,11 @@ void rtkvm_vcpus_look_kick(const struct rtkvm_vm *vm, struct rtkvm_finding *find
 			   "signal %d; there are no statistics to tell whether it ends KVM_RUN", sig);
 	else if (sent && ended)
 		rtkvm_find(finding, RTKVM_STATE_VERIFIED, false,
-			   "signal %d: %llu kicks, KVM_RUN ended %llu times by a signal", sig, sent,
+			   "signal %d: kicks sent %llu, KVM_RUNs ended by a signal %llu", sig, sent,
 			   ended);
 	else
 		rtkvm_find(finding, RTKVM_STATE_ACCEPTED, false,
-			   "signal %d: %llu kicks, none met a vCPU in KVM_RUN yet", sig, sent);
+			   "signal %d: kicks sent %llu, none met a vCPU in KVM_RUN yet", sig, sent);
 }
 
 void rtkvm_vcpus_look_immediate_exit(const struct rtkvm_vm *vm, struct rtkvm_finding *finding)
@@ -106,7 +107,7 @@ void rtkvm_vcpus_look_immediate_exit(const struct rtkvm_vm *vm, struct rtkvm_fin
 	}
 	if (seen)
 		rtkvm_find(finding, RTKVM_STATE_VERIFIED, false,
-			   "KVM_RUN of %u vCPUs came back without running the guest", seen);
+			   "KVM_RUN came back without running the guest (vCPUs: %u)", seen);
 	else
 		rtkvm_find(finding, RTKVM_STATE_ACCEPTED, false, "no vCPU has entered yet");
 }

@@ -18,8 +18,8 @@ enum guest_program {
 	GUEST_HALTS, /* HLT with interrupts off, for ever */
 	GUEST_SPINS, /* a loop, for ever */
 	GUEST_PORTS, /* writes to GUEST_PORT, for ever */
-	GUEST_TICKS, /* 200 periodic local APIC timer interrupts, 200 us, each waited for in HLT;
-		      * then GUEST_PORT */
+	GUEST_TICKS, /* 200 local APIC timer interrupts, each armed for 50 us and waited for in
+		      * HLT; then GUEST_PORT */
 };
 
 #define GUEST_PORT 0x42

@@ -366,7 +366,21 @@ START_TEST(exits_follow_the_capability)
 }
 END_TEST
 
-/* 200 halts of 200 us each: with 0 ns none is polled, with 1 ms some are. */
+/* Would a VM that was told nothing have polled those halts? Read without the library. */
+static bool would_poll(const struct guest *g)
+{
+	FILE *f = fopen("/sys/module/kvm/parameters/halt_poll_ns", "r");
+	unsigned long limit = 200000;
+
+	if (f) {
+		if (fscanf(f, "%lu", &limit) != 1)
+			limit = 200000;
+		fclose(f);
+	}
+	return guest_stat(g, 0, "halt_wait_ns") / guest_stat(g, 0, "halt_exits") <= limit;
+}
+
+/* 200 halts of 50 us each: with 0 ns none is polled, with 1 ms some are. */
 START_TEST(halt_polling)
 {
 	static const uint32_t limits[] = { 0, 1000000 };
@@ -400,7 +414,8 @@ START_TEST(halt_polling)
 		ck_assert_uint_gt(polls, 0);
 	else
 		ck_assert_uint_eq(polls, 0);
-	ASSERT_STATE(vm, "halt-poll", RTKVM_STATE_VERIFIED);
+	ASSERT_STATE(vm, "halt-poll",
+		     limits[_i] || would_poll(&g) ? RTKVM_STATE_VERIFIED : RTKVM_STATE_ACCEPTED);
 	rtkvm_vm_free(vm);
 	guest_close(&g);
 	rtkvm_free(rt);
