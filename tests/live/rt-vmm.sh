@@ -302,7 +302,7 @@ if [ $moves = 1 ]; then
 		"default_smp_affinity"
 fi
 restore=("$vmm" restore)
-[ ! -x "$top_builddir/rtkvm" ] || restore=("$top_builddir/rtkvm" restore)
+[ ! -x "$top_builddir/tools/rtkvm" ] || restore=("$top_builddir/tools/rtkvm" restore)
 check "${restore[*]##*/}" "${restore[@]}"
 host_as_before "the host is as before after SIGKILL and restore"
 
