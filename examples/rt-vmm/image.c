@@ -2,6 +2,10 @@
 /* The guest's flat binary, built from guest.c and guest-entry.S, as bytes of the VMM. */
 #include "image.h"
 
+#ifndef GUEST_BIN
+#define GUEST_BIN "guest.bin"
+#endif
+
 __asm__(".section .rodata\n"
 	".balign 16\n"
 	".globl guest_image_start, guest_image_end\n"
