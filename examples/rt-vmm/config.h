@@ -48,7 +48,7 @@ extern volatile int interrupted;
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* CPU list "0,2-3" of a set, for people. Static buffer. */
+/* CPU list "0,2-3" of a set, as the kernel writes it. Static: good for four calls. */
 const char *cpus_text(const cpu_set_t *cpus);
 int cpus_parse(const char *text, cpu_set_t *cpus);
 

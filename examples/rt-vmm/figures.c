@@ -96,13 +96,16 @@ void figures_median(struct figures *median, const struct figures *rounds, unsign
 {
 	double values[64];
 
+	memset(median, 0, sizeof(*median));
+	if (!count)
+		return;
 	if (count > sizeof(values) / sizeof(values[0]))
 		count = sizeof(values) / sizeof(values[0]);
 	for (int i = 0; i < FIGURES; i++) {
 		for (unsigned int k = 0; k < count; k++)
 			values[k] = rounds[k].v[i];
 		qsort(values, count, sizeof(values[0]), compare);
-		median->v[i] = count ? (values[(count - 1) / 2] + values[count / 2]) / 2 : NAN;
+		median->v[i] = (values[(count - 1) / 2] + values[count / 2]) / 2;
 	}
 }
 

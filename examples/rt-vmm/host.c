@@ -105,10 +105,9 @@ static void move_irqs(struct rtkvm_lease *lease, const struct config *config,
 void host_clear_cpus(struct rtkvm_lease *lease, const struct config *config,
 		     struct result *result, struct host_moved *moved)
 {
-	char others[256];
+	const char *others = cpus_text(&config->other_cpus);
 	cpu_set_t cpus;
 
-	strcpy(others, cpus_text(&config->other_cpus));
 	if (read_mask(DEFAULT_AFFINITY, &cpus) && overlaps(&cpus, &config->vcpu_cpus)) {
 		moved->default_affinity = rtkvm_lease_set_knob(
 			lease, RTKVM_KNOB_IRQ_DEFAULT_AFFINITY, 0, others) == 0;
