@@ -127,8 +127,9 @@ bool plan_cgroup_rt_file(const char *cgroup, const char *mountinfo, char *path, 
 	for (const char *line = mountinfo; *line;) {
 		const char *f = is_cpu_mount(line) ? field(line, 3) : NULL;
 
-		if (f && copy_field(f, root, sizeof(root)) &&
-		    copy_field(field(f, 1) ? field(f, 1) : "", mount, sizeof(mount)))
+		if (f && copy_field(f, root, sizeof(root)) && root[0] == '/' &&
+		    copy_field(field(f, 1) ? field(f, 1) : "", mount, sizeof(mount)) &&
+		    mount[0] == '/')
 			goto found;
 		line += strcspn(line, "\n");
 		line += *line == '\n';
