@@ -74,7 +74,7 @@ static bool too_early(struct dispatch *d, const struct plan_task *task, int role
 	if (task->kthread ||
 	    plan_spec_role(&d->watch->plan->spec, role).priority <= plan_sched_level(&cur))
 		return false;
-	if (!plan_look_borrowed(d->look, task))
+	if (!plan_look_borrowed(d->watch->plan->rt, d->watch->pid, d->look, task))
 		return false;
 	d->hurry = true;
 	return true;

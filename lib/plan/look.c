@@ -237,7 +237,34 @@ void plan_known_free(struct plan_known *known)
 	memset(known, 0, sizeof(*known));
 }
 
-bool plan_look_borrowed(const struct plan_look *look, const struct plan_task *task)
+/* Did the thread ever give up its CPU by itself? */
+static bool slept(struct rtkvm *rt, pid_t pid, pid_t tid)
+{
+	char path[64], status[8192], count[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
+	if (rtkvm_file_read_quiet(rt, path, status, sizeof(status)) < 0)
+		return true;
+	return !plan_status_value(status, "voluntary_ctxt_switches", count, sizeof(count)) ||
+	       strcmp(count, "0");
+}
+
+static bool has_elder(const struct plan_look *look, const struct plan_task *task)
+{
+	for (size_t i = 0; i < look->own; i++) {
+		const struct plan_task *other = &look->tasks[i];
+
+		if (other->start > task->start || strcmp(other->comm, task->comm))
+			continue;
+		/* in the same clock tick numbers tell who was first */
+		if (other->start < task->start || other->tid < task->tid)
+			return true;
+	}
+	return false;
+}
+
+bool plan_look_borrowed(struct rtkvm *rt, pid_t pid, const struct plan_look *look,
+			const struct plan_task *task)
 {
 	long tick_ms = 1000 / sysconf(_SC_CLK_TCK);
 	struct timespec now;
@@ -246,14 +273,7 @@ bool plan_look_borrowed(const struct plan_look *look, const struct plan_task *ta
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	age_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 -
 		 (int64_t)task->start * tick_ms;
-	if (age_ms >= PLAN_SETTLE_MS + tick_ms)
+	if (age_ms >= PLAN_SETTLED_MS || !has_elder(look, task))
 		return false;
-	for (size_t i = 0; i < look->own; i++) {
-		const struct plan_task *other = &look->tasks[i];
-
-		if (other->tid != task->tid && other->start <= task->start &&
-		    !strcmp(other->comm, task->comm))
-			return true;
-	}
-	return false;
+	return age_ms < PLAN_SETTLE_MS + tick_ms || !slept(rt, pid, task->tid);
 }

@@ -54,10 +54,14 @@ void plan_look_free(struct plan_look *look);
 void plan_known_free(struct plan_known *known);
 
 /*
- * Is this the name that a thread got from its maker, rather than its own?
- * Only for a thread younger than PLAN_SETTLE_MS is that asked.
+ * Is this name the one that a thread got from its maker, rather than its own?
+ * So it is taken for, while an older thread of the process has it as well,
+ * for the first PLAN_SETTLE_MS, and on until the thread slept once (then it
+ * is past its start), but for no longer than PLAN_SETTLED_MS.
  */
 #define PLAN_SETTLE_MS 20
-bool plan_look_borrowed(const struct plan_look *look, const struct plan_task *task);
+#define PLAN_SETTLED_MS 1000
+bool plan_look_borrowed(struct rtkvm *rt, pid_t pid, const struct plan_look *look,
+			const struct plan_task *task);
 
 #endif
