@@ -26,6 +26,7 @@ struct config {
 	unsigned int interval_us;
 	unsigned int work_us;   /* computation per tick */
 	unsigned int duration_s; /* of each measured run */
+	const char *break_guest; /* for tests: damage the guest in that way; NULL: do not */
 	const char *plan;       /* thread plan of librtkvm; NULL: plain (run) */
 	bool host_knobs;        /* take a lease for IRQ and workqueue affinities */
 	unsigned int halt_poll_ns;

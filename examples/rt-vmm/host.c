@@ -98,7 +98,7 @@ static void move_irqs(struct rtkvm_lease *lease, const struct config *config,
 	if (dir)
 		closedir(dir);
 	if (stuck)
-		result_left_out(result, "%u IRQs stay where they are: %s", stuck,
+		result_left_out(result, "IRQs that stay where they are: %u (%s)", stuck,
 				rtkvm_last_error());
 }
 

@@ -206,6 +206,25 @@ int vcpu_set_state(struct machine *m, unsigned int index, const struct kvm_cpuid
 	return 0;
 }
 
+int machine_break(struct machine *m, unsigned int index, const char *how)
+{
+	static const unsigned char hang[] = { 0xeb, 0xfe };  /* jmp to itself */
+	static const unsigned char trap[] = { 0x0f, 0x0b };  /* ud2 */
+	const struct guest_image *image = (const void *)guest_image_start;
+	struct kvm_sregs sregs;
+
+	memcpy(m->ram + image->entry, strcmp(how, "hang") ? trap : hang, sizeof(trap));
+	if (!strcmp(how, "hang") || !strcmp(how, "trap"))
+		return 0;
+	if (strcmp(how, "shutdown"))
+		return fail("--break-guest %s: hang, trap or shutdown", how);
+	/* without an IDT the exception becomes a triple fault */
+	if (ioctl(m->vcpu[index].fd, KVM_GET_SREGS, &sregs) < 0)
+		return fail("KVM_GET_SREGS: %m");
+	sregs.idt.limit = 0;
+	return ioctl(m->vcpu[index].fd, KVM_SET_SREGS, &sregs) < 0 ? fail("KVM_SET_SREGS: %m") : 0;
+}
+
 void machine_free(struct machine *m)
 {
 	for (unsigned int i = 0; i < m->vcpus; i++) {

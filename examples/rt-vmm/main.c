@@ -38,6 +38,7 @@ static const char usage_text[] =
 	"run:\n"
 	"  --by-hand           chrt, taskset and mlockall instead of librtkvm\n"
 	"  --histogram FILE    write it; .hgrm, .json, .txt, else cyclictest's format; up to 4\n"
+	"  --break-guest HOW   for tests: hang, trap or shutdown\n"
 	"demo:\n"
 	"  --rounds N          1 to 50 [4]\n"
 	"  --output DIR        for histograms, plot and result.json [rt-vmm-demo]\n"
@@ -106,7 +107,8 @@ static bool number(const char *option, const char *text, unsigned int min, unsig
 }
 
 enum { O_VCPUS = 1, O_INTERVAL, O_WORK, O_DURATION, O_CPUS, O_RT, O_HALT_POLL, O_NO_LEASE, O_KVM,
-       O_BY_HAND, O_HISTOGRAM, O_ROUNDS, O_OUTPUT, O_JSON, O_HELP };
+       O_BY_HAND, O_HISTOGRAM, O_ROUNDS, O_OUTPUT, O_JSON, O_BREAK_GUEST,
+       O_HELP };
 
 static const struct option options[] = {
 	{ "vcpus", required_argument, NULL, O_VCPUS },
@@ -122,6 +124,7 @@ static const struct option options[] = {
 	{ "histogram", required_argument, NULL, O_HISTOGRAM },
 	{ "rounds", required_argument, NULL, O_ROUNDS },
 	{ "output", required_argument, NULL, O_OUTPUT },
+	{ "break-guest", required_argument, NULL, O_BREAK_GUEST },
 	{ "json", no_argument, NULL, O_JSON },
 	{ "help", no_argument, NULL, O_HELP },
 	{ NULL, 0, NULL, 0 }
@@ -166,6 +169,9 @@ static bool take_option(struct config *c, int option, const char *arg, const cha
 		return true;
 	case O_OUTPUT:
 		c->output = arg;
+		return true;
+	case O_BREAK_GUEST:
+		c->break_guest = arg;
 		return true;
 	case O_JSON:
 		c->json = true;
