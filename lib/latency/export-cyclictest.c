@@ -26,16 +26,18 @@ uint64_t latency_bucket_us(unsigned int bucket, const struct latency_figures *fi
 	return bin_of(bucket, figures, 1000);
 }
 
-void latency_for_each_bin(const struct rtkvm_latency *latency, uint64_t unit, latency_bin_fn *fn,
-			  void *arg)
+void latency_for_each_bin(const struct rtkvm_latency *latency, uint64_t unit, bool overflows,
+			  latency_bin_fn *fn, void *arg)
 {
 	const unsigned int last = latency_bucket(RTKVM_LATENCY_MAX_NS);
 	uint64_t bin = 0, count = 0;
 
 	for (unsigned int i = 0; i <= last; i++) {
-		uint64_t n = latency->buckets[i] - (i == last ? latency->figures.overflows : 0);
+		uint64_t n = latency->buckets[i];
 		uint64_t b = bin_of(i, &latency->figures, unit);
 
+		if (i == last && !overflows)
+			n -= latency->figures.overflows;
 		if (!n)
 			continue;
 		if (count && b != bin) {
@@ -75,7 +77,7 @@ void latency_write_cyclictest(struct latency_output *out, const struct rtkvm_lat
 	if (f->overflows && f->max % 1000)
 		max++;
 	latency_print(out, "# Histogram\n");
-	latency_for_each_bin(latency, 1000, write_line, &lines);
+	latency_for_each_bin(latency, 1000, false, write_line, &lines);
 	latency_print(out, "# Total: %09llu\n", (unsigned long long)(f->count - f->overflows));
 	latency_print(out, "# Min Latencies: %05llu\n",
 		      (unsigned long long)(f->count ? f->min / 1000 : 0));

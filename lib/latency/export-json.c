@@ -85,7 +85,7 @@ static void write_thread(struct latency_output *out, const struct rtkvm_latency 
 	double avg = f->count ? (double)f->sum / (double)f->count / 1000 : 0;
 
 	latency_print(out, "  \"thread\": {\n    \"0\": {\n      \"histogram\": {");
-	latency_for_each_bin(latency, 1000, write_entry, &entries);
+	latency_for_each_bin(latency, 1000, false, write_entry, &entries);
 	latency_print(out, "%s      },\n", entries.any ? "\n" : "");
 	latency_print(out, "      \"cycles\": %llu,\n", (unsigned long long)f->count);
 	latency_print(out, "      \"min\": %llu,\n",

@@ -49,12 +49,25 @@ static void octave_counts(const struct rtkvm_latency *latency, uint64_t counts[O
 	}
 }
 
-static void write_bars(struct latency_output *out, const struct rtkvm_latency *latency)
+static void write_bar(struct latency_output *out, unsigned int octave, uint64_t count,
+		      uint64_t most)
 {
 	static const char bar[] = "##################################################";
-	uint64_t counts[OCTAVES], most = 0;
-	unsigned int first = OCTAVES, last = 0;
+	unsigned int scale = log2_256(most) ? log2_256(most) : 1;
+	/* one value shows, the most fill the bar */
+	unsigned int len = count ? 1 + (BAR - 1) * log2_256(count) / scale : 0;
 	char from[32], to[32];
+
+	latency_print(out, "%10s ..%10s %12llu%s%.*s\n",
+		      spell((double)(UINT64_C(1) << octave), from),
+		      spell((double)(UINT64_C(2) << octave), to), (unsigned long long)count,
+		      len ? " " : "", (int)len, bar);
+}
+
+static void write_bars(struct latency_output *out, const struct rtkvm_latency *latency)
+{
+	uint64_t counts[OCTAVES], most = 0;
+	unsigned int first = OCTAVES, last = 0, next;
 
 	octave_counts(latency, counts);
 	for (unsigned int i = 0; i < OCTAVES; i++) {
@@ -65,14 +78,14 @@ static void write_bars(struct latency_output *out, const struct rtkvm_latency *l
 		most = counts[i] > most ? counts[i] : most;
 	}
 	for (unsigned int i = first; i <= last; i++) {
-		/* one value shows, the most fill the bar */
-		unsigned int len = counts[i] ? 1 + (BAR - 1) * log2_256(counts[i]) /
-						       (log2_256(most) ? log2_256(most) : 1) : 0;
-
-		latency_print(out, "%10s ..%10s %12llu%s%.*s\n",
-			      spell((double)(UINT64_C(1) << i), from),
-			      spell((double)(UINT64_C(2) << i), to),
-			      (unsigned long long)counts[i], len ? " " : "", (int)len, bar);
+		/* a long way to an outlier is not drawn line by line; last has values */
+		for (next = i; !counts[next]; next++)
+			;
+		if (next - i > 2) {
+			latency_print(out, "%14s\n", "...");
+			i = next;
+		}
+		write_bar(out, i, counts[i], most);
 	}
 }
 

@@ -99,7 +99,8 @@ static void first_message(int fd, char *text, size_t size)
 	all[n > 0 ? n : 0] = '\0';
 	for (line = strtok_r(all, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		line += strspn(line, " \t^");
-		if (!strncmp(line, "line ", 5) || strstr(line, ": ")) {
+		/* not the command, which gnuplot repeats before it */
+		if (strncmp(line, "gnuplot>", 8) && strstr(line, ": ")) {
 			strncat(text, line, size - 1);
 			return;
 		}

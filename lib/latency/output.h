@@ -35,10 +35,10 @@ void latency_write_json(struct latency_output *out, const struct rtkvm_latency *
 
 /*
  * Values per bin of unit ns, in rising order, one call for each bin that has
- * any. Overflows are left out.
+ * any. Overflows count as RTKVM_LATENCY_MAX_NS or are left out.
  */
 typedef void latency_bin_fn(void *arg, uint64_t bin, uint64_t count);
-void latency_for_each_bin(const struct rtkvm_latency *latency, uint64_t unit, latency_bin_fn *fn,
-			  void *arg);
+void latency_for_each_bin(const struct rtkvm_latency *latency, uint64_t unit, bool overflows,
+			  latency_bin_fn *fn, void *arg);
 
 #endif

@@ -87,7 +87,7 @@ static void write_data(struct latency_output *out, const struct plot *plot, size
 	struct steps steps = { .out = out, .unit = plot->unit };
 
 	latency_print(out, "$data%zu << EOD\n", i);
-	latency_for_each_bin(plot->latency[i], plot->unit, write_step, &steps);
+	latency_for_each_bin(plot->latency[i], plot->unit, true, write_step, &steps);
 	latency_print(out, "%.9g " NOTHING "\nEOD\n", edge(&steps, steps.next));
 }
 
@@ -114,8 +114,11 @@ static void write_range(struct latency_output *out, const struct plot *plot)
 		min = f->min < min ? f->min : min;
 		max = f->max > max ? f->max : max;
 	}
+	/* overflows are drawn there */
 	if (max > RTKVM_LATENCY_MAX_NS)
 		max = RTKVM_LATENCY_MAX_NS;
+	if (min > max)
+		min = max;
 	if (min < plot->unit)
 		min = plot->unit / 2;
 	while (from * 10 <= min)

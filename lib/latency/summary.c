@@ -36,7 +36,9 @@ static uint64_t quantile(const struct rtkvm_latency *latency,
 	for (unsigned int i = 0; i < LATENCY_BUCKETS; i++) {
 		seen += latency_load(&latency->buckets[i]);
 		if (seen >= rank)
-			return clip(latency_bucket_high(i), figures);
+			/* no overflow has this rank: its value is one that was kept */
+			return clip(latency_bucket_high(i) > RTKVM_LATENCY_MAX_NS ?
+					    RTKVM_LATENCY_MAX_NS : latency_bucket_high(i), figures);
 	}
 	return figures->max;
 }
