@@ -195,7 +195,8 @@ START_TEST(overlapping_dead_leases)
 			char value[8];
 
 			snprintf(value, sizeof(value), "%d", 10 + i);
-			set_knob(lease_of(rt, name), RTKVM_KNOB_STAT_INTERVAL, 0, value);
+			lease_left = lease_of(rt, name);
+			set_knob(lease_left, RTKVM_KNOB_STAT_INTERVAL, 0, value);
 			_exit(0);
 		}
 		ck_assert_int_eq(waitpid(pid, &status, 0), pid);

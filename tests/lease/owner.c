@@ -79,7 +79,8 @@ START_TEST(live_owner)
 	pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		tree_change(lease_of(rt, "demo"));
+		lease_left = lease_of(rt, "demo");
+		tree_change(lease_left);
 		(void)!write(ready[1], "x", 1);
 		pause();
 		_exit(1);
@@ -104,7 +105,8 @@ START_TEST(inherited_descriptor)
 	ck_assert_int_eq(pipe(end), 0);
 	pid = fork();
 	if (pid == 0) {
-		tree_change(lease_of(rt, "demo"));
+		lease_left = lease_of(rt, "demo");
+		tree_change(lease_left);
 		if (fork() == 0) {
 			close(end[1]);
 			(void)!write(ready[1], "x", 1);
@@ -168,10 +170,9 @@ START_TEST(passed_descriptor)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, socks), 0);
 	pid = fork();
 	if (pid == 0) {
-		struct rtkvm_lease *lease = lease_of(rt, "demo");
-
-		tree_change(lease);
-		send_fd(socks[1], rtkvm_lease_fd(lease));
+		lease_left = lease_of(rt, "demo");
+		tree_change(lease_left);
+		send_fd(socks[1], rtkvm_lease_fd(lease_left));
 		_exit(0);
 	}
 	reap(pid, 0);

@@ -243,7 +243,18 @@ START_TEST(thread_that_ended)
 }
 END_TEST
 
-/* A journal with one record about the sleeper's CPUs: "0" now, 0-8191 before. */
+/* The first CPU that the sleeper may use. */
+static int first_cpu(void)
+{
+	char list[RTKVM_VALUE_MAX];
+	struct rtkvm_cpus set;
+
+	ck_assert_int_eq(rtkvm_thread_cpus_read(sleeper, list), 0);
+	ck_assert_int_eq(rtkvm_cpus_parse_list(list, &set, NULL), 0);
+	return rtkvm_cpus_next(&set, 0);
+}
+
+/* A journal with one record about the sleeper's CPUs: one now, 8191 before. */
 static void forge(uint64_t start, const char *extra)
 {
 	char header[300], record[200], boot_id[37];
@@ -254,8 +265,8 @@ static void forge(uint64_t start, const char *extra)
 	snprintf(header, sizeof(header),
 		 "0 rtkvm-journal 1 boot %s uid %u pidns %s%llu owner 1:0 root real lease demo",
 		 boot_id, geteuid(), extra, (unsigned long long)rtkvm_pidns());
-	snprintf(record, sizeof(record), "1 10 cpus %d:%llu 8191 0", (int)sleeper,
-		 (unsigned long long)start);
+	snprintf(record, sizeof(record), "1 10 cpus %d:%llu 8191 %d", (int)sleeper,
+		 (unsigned long long)start, first_cpu());
 	text = sealed(lines, 2);
 	journal_write(root, "0123456789abcdef.journal", text, strlen(text), 0600);
 	free(text);
@@ -264,11 +275,12 @@ static void forge(uint64_t start, const char *extra)
 START_TEST(other_thread_of_that_number)
 {
 	struct rtkvm_report *report;
-	char now[RTKVM_VALUE_MAX], label[64];
+	char now[RTKVM_VALUE_MAX], label[64], one[16];
 	uint64_t start;
 
 	ck_assert_int_eq(rtkvm_thread_start(rt, sleeper, &start), 0);
-	ck_assert_int_eq(rtkvm_thread_cpus_write(sleeper, "0"), 0);
+	snprintf(one, sizeof(one), "%d", first_cpu());
+	ck_assert_int_eq(rtkvm_thread_cpus_write(sleeper, one), 0);
 	snprintf(label, sizeof(label), "demo/thread-cpus %d", sleeper);
 	/* the control: with the right start time it tries (and cannot: no CPU 8191) */
 	forge(start, "");
@@ -281,7 +293,7 @@ START_TEST(other_thread_of_that_number)
 		strstr(rtkvm_report_item_reason(item_of(report, label)), "ended"));
 	rtkvm_report_free(report);
 	ck_assert_int_eq(rtkvm_thread_cpus_read(sleeper, now), 0);
-	ck_assert_str_eq(now, "0");
+	ck_assert_str_eq(now, one);
 }
 END_TEST
 

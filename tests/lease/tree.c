@@ -28,6 +28,8 @@ static const struct {
 	{ "sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages", "2\n" },
 };
 
+struct rtkvm_lease *lease_left;
+
 #define FILES (sizeof(files) / sizeof(files[0]))
 
 void tree_fill(const char *root)
@@ -101,7 +103,8 @@ void leave_changes(struct rtkvm *rt, const char *name)
 	int status;
 
 	if (pid == 0) {
-		tree_change(lease_of(rt, name));
+		lease_left = lease_of(rt, name);
+		tree_change(lease_left);
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);

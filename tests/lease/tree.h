@@ -28,6 +28,9 @@ struct rtkvm *tree_context(const char *root);
 struct rtkvm_lease *lease_of(struct rtkvm *rt, const char *name);
 void set_knob(struct rtkvm_lease *lease, int knob, unsigned int index, const char *value);
 
+/* Where a test that ends without a release keeps its lease, so that it is no leak. */
+extern struct rtkvm_lease *lease_left;
+
 /* In a child that ends without a release: the twelve changes of tree_change(). */
 void leave_changes(struct rtkvm *rt, const char *name);
 void tree_change(struct rtkvm_lease *lease);
