@@ -184,7 +184,7 @@ static void sample_one(const char *tid)
 		return;
 	*p = '\0';
 	name++;
-	for (field = 2, p++; field < 40 && p; field++)
+	for (field = 3, p++; field < 40 && p; field++)
 		p = strchr(p + 1, ' ');
 	if (!p || sscanf(p, "%d %d", &prio, &policy) != 2)
 		return;
