@@ -31,6 +31,7 @@ static int cmd_version(struct rtkvm *rt, const struct cmd_options *opt, int argc
 static const struct command commands[] = {
 	{ "status", cmd_status, "what is leased now; changes nothing" },
 	{ "restore", cmd_restore, "give back what owners that died left changed" },
+	{ "latency", cmd_latency, "convert, add up and plot cyclictest histograms" },
 	{ "version", cmd_version, "version of the command and of the library" },
 };
 
