@@ -4,7 +4,7 @@
 # JSON, exit statuses.
 : "${top_srcdir:?}" "${top_builddir:?}"
 rtkvm=$top_builddir/tools/rtkvm
-example=$top_builddir/examples/lease
+example=$top_builddir/tests/tools/lease
 changes=$top_builddir/tests/fault/changes
 export ASAN_OPTIONS=detect_leaks=0
 
@@ -60,7 +60,7 @@ is() {
 	fi
 }
 
-echo 1..25
+echo 1..28
 expect 0 '^usage:' 'help' "$rtkvm" --help
 expect 0 '^rtkvm [0-9.]* (library' 'version' "$rtkvm" version
 expect 0 '^rtkvm [0-9.]* (library' '--version' "$rtkvm" --version
@@ -70,6 +70,10 @@ expect 2 'unrecognized' 'unknown option' "$rtkvm" --frobnicate
 expect 2 'does not know "now"' 'argument too many' "$rtkvm" restore now
 expect 2 '/no/such/tree' 'root that is not there' "$rtkvm" --root /no/such/tree status
 expect 2 'absolute' 'state directory that is not absolute' "$rtkvm" --state-dir x status
+expect 0 'vcpu *ff 79' 'plan' "$rtkvm" plan maxprio=80,policy=ff
+expect 2 'position' 'wrong plan' "$rtkvm" plan maxprio=80,policy=xx
+expect 2 'one argument' 'plan of nothing' "$rtkvm" plan
+
 expect 0 '^nothing is leased' 'status of nothing' tree status
 expect 0 '^nothing to restore' 'restore of nothing' tree restore
 
@@ -99,7 +103,7 @@ expect 1 'journal notes.*refused' 'a file that is no journal' tree restore
 rm "$state/leases/notes"
 
 # without a state directory of its own: below the root, for root and for others
-export HOME=/home/somebody
+export HOME="$work/home"
 unset XDG_STATE_HOME
 expect 0 '^released vm.stat_interval = 1$' 'example' "$example" --root "$root"
 "$example" --root "$root" --crash >"$work/out" 2>"$work/err"
