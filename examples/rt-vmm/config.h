@@ -36,7 +36,8 @@ struct config {
 	const char *histogram[4]; /* run: files to write, by their endings */
 	unsigned int histograms;
 	bool by_hand;           /* run: tuned by hand instead */
-	unsigned int rounds;    /* demo */
+	unsigned int rounds;    /* demo: at most */
+	unsigned int limit_s;   /* demo: no new round that would end later, from the third on */
 	const char *output;     /* demo: directory of the files */
 	bool json;
 };

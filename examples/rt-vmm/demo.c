@@ -11,6 +11,8 @@
 #include "demo.h"
 #include "host.h"
 
+#define MIN_ROUNDS 3
+
 struct progress {
 	const struct demo *demo;
 	const char *name;
@@ -109,9 +111,19 @@ static int run_one(struct demo *demo, struct demo_case *c, struct progress *p)
 	return rc;
 }
 
+/* On a slow machine: fewer rounds rather than more time than was promised. */
+static bool no_time(const struct demo *demo, double start, unsigned int done)
+{
+	double spent = now() - start;
+
+	return demo->config->limit_s && done >= MIN_ROUNDS && done < demo->config->rounds &&
+	       spent + spent / done > demo->config->limit_s;
+}
+
 /* Forward, backward, forward, ...: a drift of the machine hits all cases alike. */
 static int run_rounds(struct demo *demo)
 {
+	double start = now();
 	struct progress p = { .demo = demo, .tty = isatty(STDERR_FILENO) == 1,
 			      .steps = demo->config->rounds * CASES };
 
@@ -125,6 +137,11 @@ static int run_rounds(struct demo *demo)
 				return STATUS_INTERRUPTED;
 		}
 		show_round(&p, round);
+		if (no_time(demo, start, round + 1)) {
+			say("stopped after %u rounds of %u, to end within %u s", round + 1,
+			    demo->config->rounds, demo->config->limit_s);
+			break;
+		}
 	}
 	return STATUS_OK;
 }

@@ -109,6 +109,19 @@ void figures_median(struct figures *median, const struct figures *rounds, unsign
 	}
 }
 
+double figures_extreme(const struct figures *rounds, unsigned int count, int figure, bool highest)
+{
+	double best = NAN;
+
+	for (unsigned int i = 0; i < count; i++) {
+		double v = rounds[i].v[figure];
+
+		if (isnan(best) || (highest ? v > best : v < best))
+			best = v;
+	}
+	return best;
+}
+
 void print_settings(const struct result *result)
 {
 	printf(": asked for / read back\n");

@@ -40,7 +40,7 @@ static const char usage_text[] =
 	"  --histogram FILE    write it; .hgrm, .json, .txt, else cyclictest's format; up to 4\n"
 	"  --break-guest HOW   for tests: hang, trap or shutdown\n"
 	"demo:\n"
-	"  --rounds N          1 to 50 [10]\n"
+	"  --rounds N          1 to 50 [10, fewer if it would take more than 110 s]\n"
 	"  --output DIR        for histograms, plot and result.json [rt-vmm-demo]\n"
 	"  --json              JSON on stdout instead of the table\n"
 	"\n"
@@ -144,6 +144,7 @@ static bool take_option(struct config *c, int option, const char *arg, const cha
 	case O_HALT_POLL:
 		return number("halt-poll", arg, 0, 1000000000, &c->halt_poll_ns);
 	case O_ROUNDS:
+		c->limit_s = 0;
 		return number("rounds", arg, 1, DEMO_MAX_ROUNDS, &c->rounds);
 	case O_CPUS:
 		*cpus = arg;
@@ -243,7 +244,7 @@ int main(int argc, char **argv)
 {
 	struct config config = {
 		.kvm = "/dev/kvm", .vcpus = 1, .interval_us = 1000, .work_us = 100,
-		.rounds = 10, .output = "rt-vmm-demo", .host_knobs = true,
+		.rounds = 10, .limit_s = 110, .output = "rt-vmm-demo", .host_knobs = true,
 	};
 	const char *command = argc > 1 ? argv[1] : "";
 	bool demo = !strcmp(command, "demo");

@@ -25,18 +25,26 @@ trap stop_demo EXIT
 
 # ---- the host, by plain tools ------------------------------------------------
 
-# "tid start-time comm: policy rt-priority nice CPUs" of every thread.
+# "task start-time name: policy rt-priority nice CPUs" of every thread; two
+# processes in all, so that it takes no time on a busy machine.
 threads() {
-	local dir stat rest
-	for dir in /proc/[0-9]*/task/[0-9]*; do
-		{ stat=$(<"$dir/stat"); } 2>/dev/null || continue
-		rest=${stat##*) }
-		# shellcheck disable=SC2086 # words
-		set -- $rest # from field 3 on
-		{ cpus=$(grep '^Cpus_allowed_list' "$dir/status"); } 2>/dev/null || continue
-		printf '%s %s %s: %s %s %s %s\n' "${dir##*/}" "${20}" "$(<"$dir/comm")" \
-			"${39}" "${38}" "${17}" "${cpus##*:}"
-	done 2>/dev/null
+	grep -s '' /proc/[0-9]*/task/[0-9]*/stat /proc/[0-9]*/task/[0-9]*/status | awk '
+	/\/stat:/ {
+		path = $0
+		sub(/\/stat:.*/, "", path)
+		name = $0
+		sub(/^[^(]*\(/, "", name)
+		sub(/\) [A-Za-z] .*/, "", name)
+		sub(/^.*\) /, "") # from field 3 on
+		what[path] = path " " $20 " " name ":"
+		sched[path] = $39 " " $38 " " $17
+	}
+	/\/status:Cpus_allowed_list:/ {
+		path = $0
+		sub(/\/status:.*/, "", path)
+		if (path in what)
+			print what[path], sched[path], $NF
+	}'
 }
 
 knobs() {
@@ -49,12 +57,8 @@ knobs() {
 }
 
 leftovers() {
-	local exe
-	for exe in /proc/[0-9]*/exe; do
-		case $(readlink "$exe" 2>/dev/null) in
-		"$self"/examples/rt-vmm/* | "$tmp"/*) echo "still runs: ${exe%/exe}" ;;
-		esac
-	done
+	find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -printf 'still runs: %p -> %l\n' 2>/dev/null |
+		grep -e " $self/examples/rt-vmm/" -e " $tmp/"
 }
 
 before() {
@@ -247,27 +251,17 @@ contains "its priority is read back" "$out" "SCHED_FIFO 80 / SCHED_FIFO 80"
 equal "nothing differs from what was asked for" "$(grep "NOT AS ASKED" <<<"$out")" ""
 host_as_before "the host is as before"
 
-# A vCPU thread of this build's rt-vmm has the library's priority.
+# A thread of the demo's run has the priority of the library's vCPU.
 raised() {
-	local exe pid stat
-	for exe in /proc/[0-9]*/exe; do
-		case $(readlink "$exe" 2>/dev/null) in
-		"$self"/examples/rt-vmm/*) ;;
-		*) continue ;;
-		esac
-		pid=${exe%/exe}
-		for stat in "$pid"/task/*/stat; do
-			# fields 40 and 41, counted behind the name
-			awk '{ sub(/.*\) /, ""); exit !($38 == 79 && $39 % 65536 == 1) }' "$stat" \
-				2>/dev/null && return 0
-		done
-	done
-	return 1
+	local pid
+	for pid in $(pgrep -P "$demo"); do
+		grep -hs '' /proc/"$pid"/task/*/stat
+	done | awk '{ sub(/^.*\) /, "") } $38 == 79 && $39 == 1 { found = 1 } END { exit !found }'
 }
 
 # demo in the background, up to its library case.
 start_demo() {
-	"$vmm" demo --duration 2 --rounds 9 --output "$tmp/demo" >"$tmp/out" 2>"$tmp/err" </dev/null &
+	"$vmm" demo --duration 4 --rounds 4 --output "$tmp/demo" >"$tmp/out" 2>"$tmp/err" </dev/null &
 	demo=$!
 	for _ in $(seq 600); do
 		if raised; then
