@@ -31,6 +31,7 @@ static int cmd_version(struct rtkvm *rt, const struct cmd_options *opt, int argc
 static const struct command commands[] = {
 	{ "status", cmd_status, "what is leased now; changes nothing" },
 	{ "restore", cmd_restore, "give back what owners that died left changed" },
+	{ "plan", cmd_plan, "what a thread plan means, and what this host says of it" },
 	{ "version", cmd_version, "version of the command and of the library" },
 };
 
@@ -44,7 +45,7 @@ static void help(FILE *f)
 	fprintf(f, "\n"
 		   "  --root DIR       stands for / in all that is read and written\n"
 		   "  --state-dir DIR  where journals are kept\n"
-		   "  --json           reports as JSON (status, restore)\n"
+		   "  --json           reports as JSON (status, restore, plan)\n"
 		   "  -v, --verbose    say what is done (twice: also what is read)\n"
 		   "  -h, --help       this text\n\n"
 		   "exit status: 0 fine, 1 something needs attention, 2 usage or error\n");
