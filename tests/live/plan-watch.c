@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -383,6 +384,77 @@ START_TEST(names_of_others_do_not_count)
 }
 END_TEST
 
+/* A process with a thread named aio-1; told[0] gets a byte when it is there. */
+static pid_t start_process(int told)
+{
+	struct worker w;
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	worker_start(&w, NULL, -1, "aio-1");
+	if (write(told, &w.tid, sizeof(w.tid)) != sizeof(w.tid))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+START_TEST(another_process)
+{
+	struct rtkvm_watch *other;
+	struct rtkvm_report *report;
+	struct rtkvm_lease *lease;
+	struct rtkvm_options opt;
+	struct pollfd ready;
+	unsigned int placed;
+	int told[2], status;
+	pid_t pid, aio;
+
+	if (!may_fifo(5))
+		SKIP_TEST(NO_FIFO);
+	ck_assert_int_eq(pipe(told), 0);
+	pid = start_process(told[1]);
+	ck_assert_int_eq(read(told[0], &aio, sizeof(aio)), sizeof(aio));
+	rtkvm_options_init(&opt, sizeof(opt));
+	opt.state_dir = test_tmpdir();
+	ck_assert_int_eq(rtkvm_new(&opt, &rt), 0);
+	ck_assert_int_eq(rtkvm_plan_parse(rt, "maxprio=5,aioprio=2", &plan), 0);
+	ck_assert_int_eq(rtkvm_plan_add_rule(plan, "aio-*", RTKVM_ROLE_AIO), 0);
+	ck_assert_msg(rtkvm_lease_new(rt, "watch", &lease) == 0, "%s", rtkvm_last_error());
+	ck_assert_int_eq(rtkvm_watch_new(plan, aio, lease, &other), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(rtkvm_last_error(), "is a thread of process"));
+	ck_assert_int_eq(rtkvm_watch_new(plan, pid, lease, &other), 0);
+	ck_assert_int_eq(rtkvm_watch_set_interval(other, 60000), 0);
+	go();
+	ck_assert_msg(rtkvm_watch_dispatch(other, &placed) == 0, "%s", rtkvm_last_error());
+	ck_assert_uint_eq(placed, 1);
+	ck_assert_str_eq(sched_of(aio), "FIFO 2 reset");
+	ck_assert_str_eq(sched_of(pid), "OTHER 0");
+	ck_assert_int_eq(rtkvm_watch_dispatch(other, &placed), 0);
+	ck_assert_uint_eq(placed, 0);
+	/* what was done there is the lease's to undo, and it is in its journal */
+	ck_assert_int_eq(rtkvm_plan_undo(plan, NULL), 0);
+	ck_assert_str_eq(sched_of(aio), "FIFO 2 reset");
+	ck_assert_int_eq(rtkvm_status(rt, &report), 0);
+	ck_assert_uint_ge(rtkvm_report_count(report), 1);
+	rtkvm_report_free(report);
+	ck_assert_int_eq(rtkvm_lease_release(lease, NULL), 0);
+	ck_assert_str_eq(sched_of(aio), lowered());
+	/* its end wakes the caller, who learns of it, waited for or not */
+	ready.fd = rtkvm_watch_fd(other);
+	ready.events = POLLIN;
+	ck_assert_int_eq(poll(&ready, 1, 0), 0);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(poll(&ready, 1, 30000), 1);
+	ck_assert_int_eq(rtkvm_watch_dispatch(other, NULL), -ESRCH);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(rtkvm_watch_dispatch(other, NULL), -ESRCH);
+	rtkvm_watch_free(other);
+	rtkvm_plan_free(plan);
+	rtkvm_free(rt);
+}
+END_TEST
+
 Suite *rtkvm_suite(void)
 {
 	Suite *suite = suite_create("plan-watch");
@@ -396,6 +468,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(tc, ended_threads_are_forgotten);
 	tcase_add_test(tc, descriptor_and_arguments);
 	tcase_add_test(tc, forked_child_has_no_watch);
+	tcase_add_test(tc, another_process);
 	tcase_add_test(tc, the_kernels_threads);
 	tcase_add_test(tc, names_of_others_do_not_count);
 	suite_add_tcase(suite, tc);
