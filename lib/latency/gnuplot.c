@@ -113,7 +113,8 @@ static int judge(struct rtkvm *rt, int status, int error_fd)
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+	/* what stands between a child and its program ends so: libc, a shell, a wrapper */
+	if (WIFEXITED(status) && (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127))
 		return rtkvm_fail(rt, ENOENT, "gnuplot", "install gnuplot (package gnuplot-nox)",
 				  "gnuplot could not be executed");
 	first_message(error_fd, text, sizeof(text));

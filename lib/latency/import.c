@@ -232,14 +232,18 @@ static int measure(const struct parse *p, uint64_t *count, uint64_t *sum)
 	return 0;
 }
 
-/* The file's mean where the buckets have another one; they only know microseconds. */
-static uint64_t better_sum(const struct parse *p, uint64_t count, uint64_t sum)
+/*
+ * The file's mean where the buckets have another one; they only know
+ * microseconds. Not below the minimum: a file without one, whose values are
+ * overflows, has a mean but no values that make it.
+ */
+static uint64_t better_sum(const struct parse *p, const struct latency_figures *f)
 {
-	uint64_t avg = kept(p->avg.value), better;
+	uint64_t avg = kept(p->avg.value) * NS_PER_US, better;
 
-	if (!p->avg.given || !count || sum / count / NS_PER_US == avg ||
-	    __builtin_mul_overflow(avg * NS_PER_US, count, &better))
-		return sum;
+	if (!p->avg.given || f->sum / f->count / NS_PER_US * NS_PER_US == avg || avg < f->min ||
+	    __builtin_mul_overflow(avg, f->count, &better))
+		return f->sum;
 	return better;
 }
 
@@ -255,7 +259,7 @@ static void add_figures(const struct parse *p, struct rtkvm_latency *into)
 		f->min = p->min.value ? p->min.value * NS_PER_US : 1;
 	if (p->max.given && p->max.value * NS_PER_US > f->max)
 		f->max = p->max.value * NS_PER_US;
-	f->sum = better_sum(p, f->count, f->sum);
+	f->sum = better_sum(p, f);
 }
 
 int rtkvm_latency_import(struct rtkvm_latency *latency, const char *text)
