@@ -29,6 +29,7 @@ static int cmd_version(struct rtkvm *rt, const struct cmd_options *opt, int argc
 }
 
 static const struct command commands[] = {
+	{ "plan", cmd_plan, "what a thread plan means, and what this host says of it" },
 	{ "status", cmd_status, "what is leased now; changes nothing" },
 	{ "restore", cmd_restore, "give back what owners that died left changed" },
 	{ "latency", cmd_latency, "convert, add up and plot cyclictest histograms" },

@@ -26,6 +26,7 @@ struct config {
 	unsigned int interval_us;
 	unsigned int work_us;   /* computation per tick */
 	unsigned int duration_s; /* of each measured run */
+	const char *break_guest; /* for tests: damage the guest in that way; NULL: do not */
 	const char *plan;       /* thread plan of librtkvm; NULL: plain (run) */
 	bool host_knobs;        /* take a lease for IRQ and workqueue affinities */
 	unsigned int halt_poll_ns;
@@ -35,7 +36,8 @@ struct config {
 	const char *histogram[4]; /* run: files to write, by their endings */
 	unsigned int histograms;
 	bool by_hand;           /* run: tuned by hand instead */
-	unsigned int rounds;    /* demo */
+	unsigned int rounds;    /* demo: at most */
+	unsigned int limit_s;   /* demo: no new round that would end later, from the third on */
 	const char *output;     /* demo: directory of the files */
 	bool json;
 };
@@ -47,7 +49,7 @@ extern volatile int interrupted;
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* CPU list "0,2-3" of a set, for people. Static buffer. */
+/* CPU list "0,2-3" of a set, as the kernel writes it. Static: good for four calls. */
 const char *cpus_text(const cpu_set_t *cpus);
 int cpus_parse(const char *text, cpu_set_t *cpus);
 

@@ -11,18 +11,20 @@
 
 const char *cpus_text(const cpu_set_t *cpus)
 {
-	static char text[256];
+	static char texts[4][256];
+	static unsigned int turn;
+	char *text = texts[turn++ % 4];
 	size_t len = 0;
 
 	text[0] = '\0';
-	for (int cpu = 0; cpu < CPU_SETSIZE && len < sizeof(text) - 16; cpu++) {
+	for (int cpu = 0; cpu < CPU_SETSIZE && len < sizeof(texts[0]) - 16; cpu++) {
 		int last = cpu;
 
 		if (!CPU_ISSET(cpu, cpus))
 			continue;
 		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, cpus))
 			last++;
-		len += (size_t)snprintf(text + len, sizeof(text) - len, last > cpu ? "%s%d-%d" : "%s%d",
+		len += (size_t)snprintf(text + len, sizeof(texts[0]) - len, last > cpu ? "%s%d-%d" : "%s%d",
 					len ? "," : "", cpu, last);
 		cpu = last;
 	}

@@ -11,6 +11,8 @@
 #include "demo.h"
 #include "host.h"
 
+#define MIN_ROUNDS 3
+
 struct progress {
 	const struct demo *demo;
 	const char *name;
@@ -45,13 +47,24 @@ static void show(void *arg)
 		p->steps, p->name, (p->steps - p->step - (part > 1 ? 1 : part)) * each);
 }
 
-static void show_done(const struct progress *p, unsigned int round, const struct figures *f)
+/* The case that runs in that place of that round. */
+static unsigned int which(unsigned int round, unsigned int place)
+{
+	return round % 2 ? CASES - 1 - place : place;
+}
+
+/* One line per round, its cases in the order in which they ran. */
+static void show_round(const struct progress *p, unsigned int round)
 {
 	if (p->tty)
 		fprintf(stderr, "\r\033[K");
-	fprintf(stderr, "round %u of %u  %-12s p50 %8.1f  p99 %8.1f  max %9.1f us, %4.0f lost\n",
-		round + 1, p->demo->config->rounds, p->name, f->v[FIGURE_P50],
-		f->v[FIGURE_P99], f->v[FIGURE_MAX], f->v[FIGURE_LOST]);
+	fprintf(stderr, "round %u of %u, p99 in us:", round + 1, p->demo->config->rounds);
+	for (unsigned int i = 0; i < CASES; i++) {
+		const struct demo_case *c = &p->demo->cases[which(round, i)];
+
+		fprintf(stderr, "%s %s %.1f", i ? "," : "", c->name, c->round[round].v[FIGURE_P99]);
+	}
+	fprintf(stderr, "\n");
 }
 
 /* What a round noted, added to what the rounds before it noted. */
@@ -69,7 +82,7 @@ static void add_result(struct demo_case *c, const struct result *result)
 	c->result.degraded = result->degraded || before.degraded;
 }
 
-static int run_one(struct demo *demo, struct demo_case *c, struct progress *p, unsigned int round)
+static int run_one(struct demo *demo, struct demo_case *c, struct progress *p)
 {
 	double load = load_cpu_seconds(&demo->load);
 	struct lateness lateness;
@@ -89,8 +102,7 @@ static int run_one(struct demo *demo, struct demo_case *c, struct progress *p, u
 	}
 	if (rc == STATUS_OK) {
 		result.load_cpu = load_cpu_seconds(&demo->load) - load;
-		figures_of(&c->round[c->rounds], &lateness, &result);
-		show_done(p, round, &c->round[c->rounds++]);
+		figures_of(&c->round[c->rounds++], &lateness, &result);
 		rtkvm_latency_merge(c->all.task, lateness.task);
 		rtkvm_latency_merge(c->all.irq, lateness.irq);
 		add_result(c, &result);
@@ -99,22 +111,38 @@ static int run_one(struct demo *demo, struct demo_case *c, struct progress *p, u
 	return rc;
 }
 
+/* On a slow machine: fewer rounds rather than more time than was promised. */
+static bool no_time(const struct demo *demo, double start, unsigned int done)
+{
+	double spent = now() - start;
+
+	return demo->config->limit_s && done >= MIN_ROUNDS && done < demo->config->rounds &&
+	       spent + spent / done > demo->config->limit_s;
+}
+
 /* Forward, backward, forward, ...: a drift of the machine hits all cases alike. */
 static int run_rounds(struct demo *demo)
 {
+	double start = now();
 	struct progress p = { .demo = demo, .tty = isatty(STDERR_FILENO) == 1,
 			      .steps = demo->config->rounds * CASES };
 
-	for (unsigned int round = 0; round < demo->config->rounds; round++)
+	for (unsigned int round = 0; round < demo->config->rounds; round++) {
 		for (unsigned int i = 0; i < CASES; i++, p.step++) {
-			unsigned int which = round % 2 ? CASES - 1 - i : i;
-			int rc = run_one(demo, &demo->cases[which], &p, round);
+			int rc = run_one(demo, &demo->cases[which(round, i)], &p);
 
 			if (rc != STATUS_OK)
 				return rc;
 			if (interrupted)
 				return STATUS_INTERRUPTED;
 		}
+		show_round(&p, round);
+		if (no_time(demo, start, round + 1)) {
+			say("stopped after %u rounds of %u, to end within %u s", round + 1,
+			    demo->config->rounds, demo->config->limit_s);
+			break;
+		}
+	}
 	return STATUS_OK;
 }
 

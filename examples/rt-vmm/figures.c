@@ -96,14 +96,30 @@ void figures_median(struct figures *median, const struct figures *rounds, unsign
 {
 	double values[64];
 
+	memset(median, 0, sizeof(*median));
+	if (!count)
+		return;
 	if (count > sizeof(values) / sizeof(values[0]))
 		count = sizeof(values) / sizeof(values[0]);
 	for (int i = 0; i < FIGURES; i++) {
 		for (unsigned int k = 0; k < count; k++)
 			values[k] = rounds[k].v[i];
 		qsort(values, count, sizeof(values[0]), compare);
-		median->v[i] = count ? (values[(count - 1) / 2] + values[count / 2]) / 2 : NAN;
+		median->v[i] = (values[(count - 1) / 2] + values[count / 2]) / 2;
 	}
+}
+
+double figures_extreme(const struct figures *rounds, unsigned int count, int figure, bool highest)
+{
+	double best = NAN;
+
+	for (unsigned int i = 0; i < count; i++) {
+		double v = rounds[i].v[figure];
+
+		if (isnan(best) || (highest ? v > best : v < best))
+			best = v;
+	}
+	return best;
 }
 
 void print_settings(const struct result *result)

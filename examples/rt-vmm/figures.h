@@ -50,6 +50,9 @@ void figures_of(struct figures *f, const struct lateness *l, const struct result
 /* Median of each figure; an even number of rounds gives the mean of the middle two. */
 void figures_median(struct figures *median, const struct figures *rounds, unsigned int count);
 
+/* The lowest or highest value of one figure. */
+double figures_extreme(const struct figures *rounds, unsigned int count, int figure, bool highest);
+
 /* One run for people, on stdout. */
 void figures_print_run(const struct figures *f, const struct result *result);
 void print_settings(const struct result *result);

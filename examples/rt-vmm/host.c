@@ -98,17 +98,16 @@ static void move_irqs(struct rtkvm_lease *lease, const struct config *config,
 	if (dir)
 		closedir(dir);
 	if (stuck)
-		result_left_out(result, "%u IRQs stay where they are: %s", stuck,
+		result_left_out(result, "IRQs that stay where they are: %u (%s)", stuck,
 				rtkvm_last_error());
 }
 
 void host_clear_cpus(struct rtkvm_lease *lease, const struct config *config,
 		     struct result *result, struct host_moved *moved)
 {
-	char others[256];
+	const char *others = cpus_text(&config->other_cpus);
 	cpu_set_t cpus;
 
-	strcpy(others, cpus_text(&config->other_cpus));
 	if (read_mask(DEFAULT_AFFINITY, &cpus) && overlaps(&cpus, &config->vcpu_cpus)) {
 		moved->default_affinity = rtkvm_lease_set_knob(
 			lease, RTKVM_KNOB_IRQ_DEFAULT_AFFINITY, 0, others) == 0;

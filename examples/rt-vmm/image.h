@@ -3,7 +3,7 @@
 #ifndef IMAGE_H
 #define IMAGE_H
 
-extern const unsigned char guest_image_start[];
-extern const unsigned char guest_image_end[];
+extern const unsigned char guest_image[];
+extern const unsigned long guest_image_size;
 
 #endif

@@ -115,7 +115,7 @@ static void object(FILE *f, const struct demo *demo)
 	key_text(f, "plan", c->plan);
 	fprintf(f, ",\n  \"vcpus\": %u, \"interval_us\": %u, \"work_us\": %u, \"duration_s\": %u, "
 		"\"rounds\": %u, \"load_processes\": %u,\n", c->vcpus, c->interval_us, c->work_us,
-		c->duration_s, c->rounds, DEMO_LOAD_PER_CPU * CPU_COUNT(&c->usable_cpus));
+		c->duration_s, demo->cases[0].rounds, DEMO_LOAD_PER_CPU * CPU_COUNT(&c->usable_cpus));
 	fputs("  \"null_control\": {", f);
 	key_number(f, "ratio", demo->null_ratio);
 	fprintf(f, ", \"low\": %.1f, \"high\": %.1f, \"verdict\": \"%s\"},\n", NULL_LOW, NULL_HIGH,

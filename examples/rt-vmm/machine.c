@@ -78,7 +78,7 @@ static unsigned char *map_ram(size_t size)
 
 int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus)
 {
-	const struct guest_image *image = (const void *)guest_image_start;
+	const struct guest_image *image = (const void *)guest_image;
 	struct kvm_userspace_memory_region region = { .slot = 0 };
 	int size;
 
@@ -103,8 +103,7 @@ int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus)
 	m->ram = map_ram(m->ram_size);
 	if (!m->ram)
 		return fail("%zu bytes of guest memory: %m", m->ram_size);
-	memcpy(m->ram + GUEST_IMAGE, guest_image_start,
-	       (size_t)(guest_image_end - guest_image_start));
+	memcpy(m->ram + GUEST_IMAGE, guest_image, guest_image_size);
 	tables_write_idt(m->ram, image);
 	region.memory_size = m->ram_size;
 	region.userspace_addr = (uintptr_t)m->ram;
@@ -178,7 +177,7 @@ static int set_cpuid(struct vcpu *v, const struct kvm_cpuid2 *cpuid)
 
 int vcpu_set_state(struct machine *m, unsigned int index, const struct kvm_cpuid2 *cpuid)
 {
-	const struct guest_image *image = (const void *)guest_image_start;
+	const struct guest_image *image = (const void *)guest_image;
 	struct vcpu *v = &m->vcpu[index];
 	struct kvm_mp_state runnable = { .mp_state = KVM_MP_STATE_RUNNABLE };
 	struct kvm_regs regs = { .rflags = 2 };
@@ -204,6 +203,25 @@ int vcpu_set_state(struct machine *m, unsigned int index, const struct kvm_cpuid
 		return fail("KVM_GET_TSC_KHZ: %m");
 	m->tsc_khz = (uint32_t)khz;
 	return 0;
+}
+
+int machine_break(struct machine *m, unsigned int index, const char *how)
+{
+	static const unsigned char hang[] = { 0xeb, 0xfe };  /* jmp to itself */
+	static const unsigned char trap[] = { 0x0f, 0x0b };  /* ud2 */
+	const struct guest_image *image = (const void *)guest_image;
+	struct kvm_sregs sregs;
+
+	memcpy(m->ram + image->entry, strcmp(how, "hang") == 0 ? hang : trap, sizeof(trap));
+	if (!strcmp(how, "hang") || !strcmp(how, "trap"))
+		return 0;
+	if (strcmp(how, "shutdown") != 0)
+		return fail("--break-guest %s: hang, trap or shutdown", how);
+	/* without an IDT the exception becomes a triple fault */
+	if (ioctl(m->vcpu[index].fd, KVM_GET_SREGS, &sregs) < 0)
+		return fail("KVM_GET_SREGS: %m");
+	sregs.idt.limit = 0;
+	return ioctl(m->vcpu[index].fd, KVM_SET_SREGS, &sregs) < 0 ? fail("KVM_SET_SREGS: %m") : 0;
 }
 
 void machine_free(struct machine *m)

@@ -51,6 +51,9 @@ int machine_add_vcpu(struct machine *m, unsigned int index);
 /* Give the vCPU its CPUID and put it in front of the guest's first instruction. */
 int vcpu_set_state(struct machine *m, unsigned int index, const struct kvm_cpuid2 *cpuid);
 
+/* Damage the guest so that it ends in that way, to see that it is handled. */
+int machine_break(struct machine *m, unsigned int index, const char *how);
+
 void machine_free(struct machine *m);
 
 /* Tables of a vCPU: paging, segments, TSS; and the IDT for all (tables.c). */

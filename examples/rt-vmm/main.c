@@ -29,7 +29,7 @@ static const char usage_text[] =
 	"  --vcpus N           vCPUs, 1 to 8 [1]\n"
 	"  --interval US       time between two ticks of the guest, 50 to 1000000 [1000]\n"
 	"  --work US           computation per tick, below the interval [100]\n"
-	"  --duration S        of each measured run, 1 to 3600 [5]\n"
+	"  --duration S        of each measured run, 1 to 3600 [run: 5, demo: 2]\n"
 	"  --cpus LIST         CPUs of the vCPUs when tuned [the last ones]\n"
 	"  --rt PLAN           thread plan; run: use librtkvm with it [demo: " DEFAULT_PLAN "]\n"
 	"  --halt-poll NS      with librtkvm: longest halt polling of this VM [0]\n"
@@ -38,8 +38,9 @@ static const char usage_text[] =
 	"run:\n"
 	"  --by-hand           chrt, taskset and mlockall instead of librtkvm\n"
 	"  --histogram FILE    write it; .hgrm, .json, .txt, else cyclictest's format; up to 4\n"
+	"  --break-guest HOW   for tests: hang, trap or shutdown\n"
 	"demo:\n"
-	"  --rounds N          1 to 50 [4]\n"
+	"  --rounds N          1 to 50 [10, fewer if it would take more than 110 s]\n"
 	"  --output DIR        for histograms, plot and result.json [rt-vmm-demo]\n"
 	"  --json              JSON on stdout instead of the table\n"
 	"\n"
@@ -106,7 +107,8 @@ static bool number(const char *option, const char *text, unsigned int min, unsig
 }
 
 enum { O_VCPUS = 1, O_INTERVAL, O_WORK, O_DURATION, O_CPUS, O_RT, O_HALT_POLL, O_NO_LEASE, O_KVM,
-       O_BY_HAND, O_HISTOGRAM, O_ROUNDS, O_OUTPUT, O_JSON, O_HELP };
+       O_BY_HAND, O_HISTOGRAM, O_ROUNDS, O_OUTPUT, O_JSON, O_BREAK_GUEST,
+       O_HELP };
 
 static const struct option options[] = {
 	{ "vcpus", required_argument, NULL, O_VCPUS },
@@ -122,6 +124,7 @@ static const struct option options[] = {
 	{ "histogram", required_argument, NULL, O_HISTOGRAM },
 	{ "rounds", required_argument, NULL, O_ROUNDS },
 	{ "output", required_argument, NULL, O_OUTPUT },
+	{ "break-guest", required_argument, NULL, O_BREAK_GUEST },
 	{ "json", no_argument, NULL, O_JSON },
 	{ "help", no_argument, NULL, O_HELP },
 	{ NULL, 0, NULL, 0 }
@@ -141,6 +144,7 @@ static bool take_option(struct config *c, int option, const char *arg, const cha
 	case O_HALT_POLL:
 		return number("halt-poll", arg, 0, 1000000000, &c->halt_poll_ns);
 	case O_ROUNDS:
+		c->limit_s = 0;
 		return number("rounds", arg, 1, DEMO_MAX_ROUNDS, &c->rounds);
 	case O_CPUS:
 		*cpus = arg;
@@ -166,6 +170,9 @@ static bool take_option(struct config *c, int option, const char *arg, const cha
 		return true;
 	case O_OUTPUT:
 		c->output = arg;
+		return true;
+	case O_BREAK_GUEST:
+		c->break_guest = arg;
 		return true;
 	case O_JSON:
 		c->json = true;
@@ -237,7 +244,7 @@ int main(int argc, char **argv)
 {
 	struct config config = {
 		.kvm = "/dev/kvm", .vcpus = 1, .interval_us = 1000, .work_us = 100,
-		.duration_s = 5, .rounds = 4, .output = "rt-vmm-demo", .host_knobs = true,
+		.rounds = 10, .limit_s = 110, .output = "rt-vmm-demo", .host_knobs = true,
 	};
 	const char *command = argc > 1 ? argv[1] : "";
 	bool demo = !strcmp(command, "demo");
@@ -249,12 +256,14 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(command, "restore"))
 		return host_restore(false);
-	if (!demo && strcmp(command, "run")) {
+	if (!demo && strcmp(command, "run") != 0) {
 		fputs(usage_text, stderr);
 		return STATUS_USAGE;
 	}
 	if (!parse(&config, argc - 1, argv + 1))
 		return STATUS_USAGE;
+	if (!config.duration_s)
+		config.duration_s = demo ? 2 : 5;
 	if (demo && !config.plan)
 		config.plan = DEFAULT_PLAN;
 	config.kvm_fd = kvm_open(config.kvm);

@@ -37,10 +37,9 @@ static struct rtkvm_plan *make_plan(struct run *r, const char *text)
 {
 	struct rt *rt = r->tuning_state;
 	struct rtkvm_plan *plan;
-	char vcpus[256], others[256];
+	const char *vcpus = cpus_text(&r->config->vcpu_cpus);
+	const char *others = cpus_text(&r->config->other_cpus);
 
-	strcpy(vcpus, cpus_text(&r->config->vcpu_cpus));
-	strcpy(others, cpus_text(&r->config->other_cpus));
 	if (rtkvm_plan_parse(rt->ctx, text, &plan) < 0)
 		return NULL;
 	if (rtkvm_plan_set_role_cpus(plan, RTKVM_ROLE_VCPU, vcpus) < 0 ||

@@ -14,7 +14,8 @@
 
 #include "run.h"
 
-#define BOOT_LIMIT_MS 20000  /* from the first KVM_RUN until the guest is up */
+#define BOOT_LIMIT_MS 5000   /* from the first KVM_RUN until the guest is up, */
+#define BOOT_LIMIT_TICKS 100 /* and as many ticks (it takes 20) */
 #define SETTLE_MS 50         /* between tuning and measuring */
 #define GRACE_MS 10000       /* how much longer than planned a run may take */
 #define COLLECT_MS 100       /* the guest's ring has room for 300 times as much at 1 kHz */
@@ -172,6 +173,8 @@ static int make_machine(struct run *r)
 		if (machine_add_vcpu(m, i) < 0 || vcpu_set_state(m, i, cpuid) < 0 ||
 		    (t->vcpu_created && t->vcpu_created(r, i) < 0))
 			goto out;
+		if (r->config->break_guest && machine_break(m, i, r->config->break_guest) < 0)
+			goto out;
 		ctl = m->vcpu[i].ctl;
 		ctl->interval = (uint64_t)r->config->interval_us * m->tsc_khz / 1000;
 		ctl->work = (uint64_t)r->config->work_us * m->tsc_khz / 1000;
@@ -244,9 +247,10 @@ static void sum_up(struct run *r)
 static int measure(struct run *r)
 {
 	const struct tuning *t = r->tuning;
+	int64_t tick_ms = r->config->interval_us / 1000 + 1;
 	int rc;
 
-	rc = wait_for(r, PHASE_UP, BOOT_LIMIT_MS, "the guest did not come up");
+	rc = wait_for(r, PHASE_UP, BOOT_LIMIT_MS + BOOT_LIMIT_TICKS * tick_ms, "the guest did not come up");
 	if (rc != STATUS_OK)
 		return rc;
 	if (t->guest_up && t->guest_up(r) < 0)

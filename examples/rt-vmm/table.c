@@ -39,7 +39,13 @@ static void print_figures(const struct demo *demo)
 		ratio(c[CASE_RT].median.v[f], c[CASE_HAND].median.v[f]);
 		printf("\n");
 	}
-	printf("(the last two columns: librtkvm against the two; of %llu ticks a round)\n",
+	printf("%-19s", "p99 of best round");
+	for (int i = 0; i < CASES; i++)
+		number(figures_extreme(c[i].round, c[i].rounds, FIGURE_P99, false));
+	printf("\n%-19s", "p99 of worst round");
+	for (int i = 0; i < CASES; i++)
+		number(figures_extreme(c[i].round, c[i].rounds, FIGURE_P99, true));
+	printf("\n(the last two columns: librtkvm against the two; of %llu ticks a round)\n",
 	       (unsigned long long)c[CASE_RT].result.ticks);
 }
 

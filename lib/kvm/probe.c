@@ -161,6 +161,19 @@ static void disarm(struct probe *p)
 		pthread_sigmask(SIG_SETMASK, &p->old, NULL);
 }
 
+/* KVM counted a HLT exit, and waited in the host. */
+static bool counted_halt(const struct probe *p)
+{
+	struct rtkvm_stats stats;
+	uint64_t halts = 0;
+
+	if (rtkvm_stats_open(&stats, p->vcpu) == 0) {
+		(void)rtkvm_stats_get(&stats, "halt_exits", &halts);
+		rtkvm_stats_close(&stats);
+	}
+	return halts > 0;
+}
+
 static enum rtkvm_probe halt(struct probe *p, char *why, size_t size)
 {
 	const struct kvm_run *run = p->run;
@@ -176,7 +189,7 @@ static enum rtkvm_probe halt(struct probe *p, char *why, size_t size)
 				snprintf(why, size, "KVM_RUN of the probe VM: %s", strerror(errno));
 			else if (ran && ioctl(p->vcpu, KVM_GET_REGS, &regs) == 0 &&
 				 regs.rip == AFTER_HLT)
-				return RTKVM_PROBE_STAYS;
+				return counted_halt(p) ? RTKVM_PROBE_EXITS : RTKVM_PROBE_STAYS;
 			else
 				snprintf(why, size, "the probe VM did not come to its HLT in time");
 			return RTKVM_PROBE_NONE;

@@ -45,7 +45,7 @@ static void copy_name(char *out, size_t size, const char *name)
 {
 	size_t i;
 
-	for (i = 0; name[i] && i < size - 1; i++)
+	for (i = 0; i < size - 1 && name[i]; i++)
 		out[i] = name[i] > ' ' && name[i] < 0x7f ? name[i] : '?';
 	out[i] = '\0';
 }

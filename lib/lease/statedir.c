@@ -23,7 +23,10 @@
 
 static int fail(struct rtkvm *rt, int err, const char *remedy, const char *what)
 {
-	return rtkvm_fail(rt, err, rt->state_dir, remedy ? remedy : rtkvm_remedy_for(err),
+	if (!remedy)
+		remedy = rtkvm_remedy_for(err);
+	return rtkvm_fail(rt, err, rt->state_dir,
+			  remedy ? remedy : "give another one with the state_dir option",
 			  "state directory: %s", what);
 }
 

@@ -16,7 +16,6 @@
 struct dispatch {
 	struct rtkvm_watch *watch;
 	struct plan_threads *threads; /* the plan's, or the watch's for another process */
-	const struct plan_look *look;
 	unsigned int placed;
 	bool hurry;                   /* a thread has not its own name yet */
 	int error;                    /* of the first thread that failed */
@@ -66,15 +65,24 @@ static struct plan_thread *new_entry(struct dispatch *d, const struct plan_task 
 	return t;
 }
 
-/* A thread that still has its maker's name is not raised by it. */
+/*
+ * Is it too early to raise a thread by this name? It may be its maker's still,
+ * and it may have changed since it was read: a thread that sleeps now has its
+ * own name now.
+ */
 static bool too_early(struct dispatch *d, const struct plan_task *task, int role)
 {
+	const struct rtkvm_watch *watch = d->watch;
+	struct rtkvm *rt = watch->plan->rt;
 	struct plan_sched cur = as_seen(task);
+	struct plan_task again;
 
 	if (task->kthread ||
-	    plan_spec_role(&d->watch->plan->spec, role).priority <= plan_sched_level(&cur))
+	    plan_spec_role(&watch->plan->spec, role).priority <= plan_sched_level(&cur))
 		return false;
-	if (!plan_look_borrowed(d->look, task))
+	if (!plan_look_borrowed(rt, watch->pid, &watch->look, task) &&
+	    plan_task_read(rt, watch->pid, task->tid, &again) == 0 &&
+	    again.start == task->start && !strcmp(again.comm, task->comm))
 		return false;
 	d->hurry = true;
 	return true;
@@ -148,22 +156,20 @@ static void forget_ended(struct dispatch *d)
 static int dispatch_all(struct dispatch *d)
 {
 	struct rtkvm_watch *watch = d->watch;
-	struct plan_look look;
-	int ret = plan_look_take(watch->plan->rt, watch->pid, &watch->known, &look);
+	const struct plan_look *look = &watch->look;
+	int ret = plan_look_take(watch->plan->rt, watch->pid, &watch->look);
 
 	if (ret < 0)
 		return rtkvm_fail(watch->plan->rt, -ret, "/proc", rtkvm_remedy_for(-ret),
 				  "cannot look at the threads of process %d: %s", watch->pid,
 				  strerror(-ret));
-	d->look = &look;
 	watch->looks++;
-	for (size_t i = 0; i < look.count; i++) {
+	for (size_t i = 0; i < look->count; i++) {
 		plan_lock(watch->plan);
 		if (watch->plan->realtime)
-			dispatch_task(d, &look.tasks[i]);
+			dispatch_task(d, &look->tasks[i]);
 		plan_unlock(watch->plan);
 	}
-	plan_look_free(&look);
 	plan_lock(watch->plan);
 	forget_ended(d);
 	plan_unlock(watch->plan);

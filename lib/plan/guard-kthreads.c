@@ -44,16 +44,17 @@ static int cpu_of(const char *comm)
 	return -1;
 }
 
-static int ask_threads(const struct plan_facts *facts, const pid_t *pids, size_t count,
+static int ask_threads(const struct plan_facts *facts, const struct plan_kthread_list *list,
 		       struct plan_finding *found)
 {
 	unsigned int low = 0, seen = 0;
 	struct plan_task task;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < list->count; i++) {
+		pid_t pid = list->pids[i];
 		int cpu;
 
-		if (plan_task_read(facts->plan->rt, pids[i], pids[i], &task) < 0 || !task.kthread)
+		if (plan_task_read(facts->plan->rt, pid, pid, &task) < 0 || !task.kthread)
 			continue;
 		cpu = cpu_of(task.comm);
 		if (cpu < 0 || !rtkvm_cpus_has(&facts->cpus, (unsigned int)cpu))
@@ -86,9 +87,8 @@ static int ask_threads(const struct plan_facts *facts, const pid_t *pids, size_t
 
 int plan_guard_kthreads(const struct plan_facts *facts, struct plan_finding *found)
 {
-	int kind = kernel_kind(facts->plan->rt), verdict;
-	size_t count = 0;
-	pid_t *pids = NULL;
+	struct plan_kthread_list list = { .count = 0 };
+	int kind = kernel_kind(facts->plan->rt), verdict = PLAN_GUARD_UNKNOWN;
 
 	if (facts->vcpu.policy == RTKVM_POLICY_TS || kind != PREEMPT_RT) {
 		snprintf(found->reason, sizeof(found->reason), "%s",
@@ -98,12 +98,11 @@ int plan_guard_kthreads(const struct plan_facts *facts, struct plan_finding *fou
 		return facts->vcpu.policy == RTKVM_POLICY_TS || kind == STOCK ? PLAN_GUARD_FINE :
 										PLAN_GUARD_UNKNOWN;
 	}
-	if (!facts->cpus_known || plan_kthreads_list(facts->plan->rt, &pids, &count) < 0) {
+	if (facts->cpus_known && plan_kthreads_list(facts->plan->rt, &list) == 0)
+		verdict = ask_threads(facts, &list, found);
+	else
 		snprintf(found->reason, sizeof(found->reason),
 			 "PREEMPT_RT, and the kernel's threads cannot be listed in /proc");
-		return PLAN_GUARD_UNKNOWN;
-	}
-	verdict = ask_threads(facts, pids, count, found);
-	free(pids);
+	plan_kthreads_free(&list);
 	return verdict;
 }

@@ -143,7 +143,8 @@ found:
 		tail = ""; /* outside of what this cgroup namespace shows */
 	if (!strcmp(tail, "/"))
 		tail = "";
-	return snprintf(path, size, "%s%s/cpu.rt_runtime_us", mount, tail) < (int)size;
+	return snprintf(path, size, "%s%s/cpu.rt_runtime_us", mount, tail) < (int)size &&
+	       !strstr(path, "/../");
 }
 
 /* Is there real-time runtime for the tasks of this /proc/.../cgroup file? */

@@ -146,7 +146,7 @@ int plan_guards(struct rtkvm_plan *plan, unsigned int vcpus, struct rtkvm_report
 		if (judge(plan, i, verdict, &found, report) < 0 && !refused) {
 			refused = true;
 			rtkvm_fail(plan->rt, EPERM,
-				   found.where[0] ? found.where : guards[i].feature, found.remedy,
+				   found.where[0] ? found.where : "thread plan", found.remedy,
 				   "%s refuses: %s", guards[i].feature, found.reason);
 		}
 	}

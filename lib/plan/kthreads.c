@@ -16,16 +16,11 @@
 
 #define KTHREADD 2
 
-/* Most kthreads have numbers of up to 7 digits; 30 000 of them fit. */
-#define CHILDREN_TEXT (256 * 1024)
+/* Room for the file of children: at first, and at most. */
+#define TEXT_SIZE 4096
+#define TEXT_MAX (1024 * 1024)
 
-struct list {
-	pid_t *pids;
-	size_t count;
-	size_t room;
-};
-
-static int add(struct list *list, pid_t pid)
+static int add(struct plan_kthread_list *list, pid_t pid)
 {
 	if (list->count == list->room) {
 		size_t room = list->room ? list->room * 2 : 256;
@@ -40,27 +35,45 @@ static int add(struct list *list, pid_t pid)
 	return 0;
 }
 
-static int from_children(struct rtkvm *rt, struct list *list)
+/* Read the children into list->text, which grows to hold them. */
+static ssize_t read_children(struct rtkvm *rt, struct plan_kthread_list *list)
 {
-	char *text = malloc(CHILDREN_TEXT), *word, *save = NULL;
-	int64_t pid;
-	int ret;
+	ssize_t len = -E2BIG;
 
-	if (!text)
-		return -ENOMEM;
-	ret = (int)rtkvm_file_read_quiet(rt, "/proc/2/task/2/children", text, CHILDREN_TEXT);
-	if (ret > 0) {
-		ret = 0;
-		for (word = strtok_r(text, " \n", &save); word && ret == 0;
-		     word = strtok_r(NULL, " \n", &save))
-			if (rtkvm_parse_i64(word, 1, INT32_MAX, &pid))
-				ret = add(list, (pid_t)pid);
+	for (size_t size = TEXT_SIZE; len == -E2BIG && size <= TEXT_MAX; size *= 2) {
+		if (size > list->text_size) {
+			char *text = realloc(list->text, size);
+
+			if (!text)
+				return -ENOMEM;
+			list->text = text;
+			list->text_size = size;
+		} else if (size < list->text_size) {
+			continue;
+		}
+		len = rtkvm_file_read_quiet(rt, "/proc/2/task/2/children", list->text,
+					    list->text_size);
 	}
-	free(text);
+	return len;
+}
+
+static int from_children(struct rtkvm *rt, struct plan_kthread_list *list)
+{
+	ssize_t len = read_children(rt, list);
+	char *word, *save = NULL;
+	int64_t pid;
+	int ret = 0;
+
+	if (len < 0)
+		return (int)len;
+	for (word = strtok_r(list->text, " \n", &save); word && ret == 0;
+	     word = strtok_r(NULL, " \n", &save))
+		if (rtkvm_parse_i64(word, 1, INT32_MAX, &pid))
+			ret = add(list, (pid_t)pid);
 	return ret;
 }
 
-static int from_proc(struct rtkvm *rt, struct list *list)
+static int from_proc(struct rtkvm *rt, struct plan_kthread_list *list)
 {
 	int fd = rtkvm_open_quiet(rt, "/proc", O_RDONLY | O_DIRECTORY), ret = 0;
 	struct dirent *entry;
@@ -88,32 +101,31 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int plan_kthreads_list(struct rtkvm *rt, pid_t **pids, size_t *count)
+int plan_kthreads_list(struct rtkvm *rt, struct plan_kthread_list *list)
 {
-	struct list list = { NULL, 0, 0 };
 	struct plan_task kthreadd;
 	int ret;
 
-	*pids = NULL;
-	*count = 0;
+	list->count = 0;
 	/* in a PID namespace of its own number 2 is somebody else */
 	ret = plan_task_read(rt, KTHREADD, KTHREADD, &kthreadd);
 	if (ret < 0 || !kthreadd.kthread)
 		return ret == -ESRCH ? 0 : ret;
-	ret = from_children(rt, &list);
+	ret = from_children(rt, list);
 	if (ret < 0 && ret != -ENOMEM) {
-		list.count = 0;
-		ret = from_proc(rt, &list);
+		list->count = 0;
+		ret = from_proc(rt, list);
 	}
-	if (ret < 0) {
-		free(list.pids);
-		return ret;
-	}
-	if (list.count)
-		qsort(list.pids, list.count, sizeof(*list.pids), by_number);
-	*pids = list.pids;
-	*count = list.count;
-	return 0;
+	if (ret == 0 && list->count)
+		qsort(list->pids, list->count, sizeof(*list->pids), by_number);
+	return ret;
+}
+
+void plan_kthreads_free(struct plan_kthread_list *list)
+{
+	free(list->pids);
+	free(list->text);
+	memset(list, 0, sizeof(*list));
 }
 
 pid_t plan_kthread_owner(const char *comm)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,14 +28,7 @@
 /* After so many looks all kernel threads are read again: numbers are reused. */
 #define KNOWN_LOOKS 64
 
-/* Set of thread numbers, open addressing; 0 is no number. */
-struct tid_set {
-	pid_t *slot;
-	size_t size; /* power of two */
-	size_t count;
-};
-
-static bool set_put(struct tid_set *set, pid_t tid)
+static bool set_put(struct plan_tid_set *set, pid_t tid)
 {
 	size_t i = (size_t)tid & (set->size - 1);
 
@@ -48,10 +42,10 @@ static bool set_put(struct tid_set *set, pid_t tid)
 }
 
 /* 1: added, 0: was there, -ENOMEM. */
-static int set_add(struct tid_set *set, pid_t tid)
+static int set_add(struct plan_tid_set *set, pid_t tid)
 {
 	if (set->count * 2 >= set->size) {
-		struct tid_set larger = { .size = set->size ? set->size * 2 : 256 };
+		struct plan_tid_set larger = { .size = set->size ? set->size * 2 : 256 };
 
 		larger.slot = calloc(larger.size, sizeof(*larger.slot));
 		if (!larger.slot)
@@ -81,8 +75,7 @@ static int look_add(struct plan_look *look, const struct plan_task *task)
 }
 
 /* One pass over the listing. 1: something new, 0, -errno. */
-static int pass(struct rtkvm *rt, pid_t pid, DIR *dir, struct tid_set *seen,
-		struct plan_look *look)
+static int pass(struct rtkvm *rt, pid_t pid, DIR *dir, struct plan_look *look)
 {
 	struct dirent *entry;
 	struct plan_task task;
@@ -93,7 +86,7 @@ static int pass(struct rtkvm *rt, pid_t pid, DIR *dir, struct tid_set *seen,
 	while ((entry = readdir(dir))) {
 		if (!rtkvm_parse_i64(entry->d_name, 1, INT32_MAX, &tid))
 			continue;
-		ret = set_add(seen, (pid_t)tid);
+		ret = set_add(&look->seen, (pid_t)tid);
 		if (ret <= 0) {
 			if (ret < 0)
 				return ret;
@@ -111,7 +104,6 @@ static int pass(struct rtkvm *rt, pid_t pid, DIR *dir, struct tid_set *seen,
 
 static int take_own(struct rtkvm *rt, pid_t pid, struct plan_look *look)
 {
-	struct tid_set seen = { NULL, 0, 0 };
 	char path[64];
 	int fd, ret = 1;
 	DIR *dir;
@@ -125,10 +117,12 @@ static int take_own(struct rtkvm *rt, pid_t pid, struct plan_look *look)
 		close(fd);
 		return -ENOMEM;
 	}
+	if (look->seen.size)
+		memset(look->seen.slot, 0, look->seen.size * sizeof(*look->seen.slot));
+	look->seen.count = 0;
 	for (int i = 0; i < PASSES_MAX && (i < PASSES_MIN || ret > 0) && ret >= 0; i++)
-		ret = pass(rt, pid, dir, &seen, look);
+		ret = pass(rt, pid, dir, look);
 	closedir(dir);
-	free(seen.slot);
 	look->own = look->count;
 	if (ret >= 0 && !look->count)
 		return -ESRCH;
@@ -137,7 +131,7 @@ static int take_own(struct rtkvm *rt, pid_t pid, struct plan_look *look)
 
 static int by_pid(const void *key, const void *entry)
 {
-	pid_t a = *(const pid_t *)key, b = ((const struct plan_known_kthread *)entry)->pid;
+	pid_t a = *(const pid_t *)key, b = ((const struct plan_known *)entry)->pid;
 
 	return (a > b) - (a < b);
 }
@@ -151,36 +145,51 @@ static pid_t owner_of(struct rtkvm *rt, pid_t pid)
 	return plan_kthread_owner(task.comm);
 }
 
-/* Bring the table of kernel threads up to date. */
-static int update_known(struct rtkvm *rt, struct plan_known *known)
+static int known_grow(struct plan_look *look, size_t count)
 {
-	struct plan_known_kthread *now, *old;
-	pid_t *pids;
-	size_t count;
-	int ret = plan_kthreads_list(rt, &pids, &count);
+	struct plan_known *known;
 
+	if (count <= look->known_room)
+		return 0;
+	count += count / 2;
+	known = realloc(look->known, count * sizeof(*known));
+	if (!known)
+		return -ENOMEM;
+	look->known = known;
+	known = realloc(look->known_next, count * sizeof(*known));
+	if (!known)
+		return -ENOMEM;
+	look->known_next = known;
+	look->known_room = count;
+	return 0;
+}
+
+/* Bring the table of kernel threads up to date. */
+static int update_known(struct rtkvm *rt, struct plan_look *look)
+{
+	const struct plan_kthread_list *list = &look->kthreads;
+	struct plan_known *next;
+	int ret = plan_kthreads_list(rt, &look->kthreads);
+
+	if (ret == 0)
+		ret = known_grow(look, list->count);
 	if (ret < 0)
 		return ret;
-	now = calloc(count + 1, sizeof(*now));
-	if (!now) {
-		free(pids);
-		return -ENOMEM;
+	if (look->known_looks++ >= KNOWN_LOOKS)
+		look->known_looks = look->known_count = 0;
+	next = look->known_next;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct plan_known *old = NULL;
+
+		if (look->known_count)
+			old = bsearch(&list->pids[i], look->known, look->known_count, sizeof(*old),
+				      by_pid);
+		next[i].pid = list->pids[i];
+		next[i].owner = old ? old->owner : owner_of(rt, list->pids[i]);
 	}
-	if (known->looks++ >= KNOWN_LOOKS) {
-		known->looks = 0;
-		known->count = 0;
-	}
-	for (size_t i = 0; i < count; i++) {
-		old = known->count ? bsearch(&pids[i], known->kthreads, known->count,
-					     sizeof(*old), by_pid) :
-				     NULL;
-		now[i].pid = pids[i];
-		now[i].owner = old ? old->owner : owner_of(rt, pids[i]);
-	}
-	free(pids);
-	free(known->kthreads);
-	known->kthreads = now;
-	known->count = count;
+	look->known_next = look->known;
+	look->known = next;
+	look->known_count = list->count;
 	return 0;
 }
 
@@ -194,16 +203,15 @@ static bool is_of(const struct plan_look *look, pid_t pid, pid_t owner)
 	return false;
 }
 
-static int take_kernel(struct rtkvm *rt, pid_t pid, struct plan_known *known,
-		       struct plan_look *look)
+static int take_kernel(struct rtkvm *rt, pid_t pid, struct plan_look *look)
 {
 	struct plan_task task;
-	int ret = update_known(rt, known);
+	int ret = update_known(rt, look);
 
 	if (ret < 0)
 		return ret == -ENOMEM ? ret : 0; /* not shown to us: there is nothing to place */
-	for (size_t i = 0; i < known->count && ret == 0; i++) {
-		const struct plan_known_kthread *k = &known->kthreads[i];
+	for (size_t i = 0; i < look->known_count && ret == 0; i++) {
+		const struct plan_known *k = &look->known[i];
 
 		if (k->owner && is_of(look, pid, k->owner) &&
 		    plan_task_read(rt, k->pid, k->pid, &task) == 0 && task.kthread)
@@ -212,32 +220,66 @@ static int take_kernel(struct rtkvm *rt, pid_t pid, struct plan_known *known,
 	return ret;
 }
 
-int plan_look_take(struct rtkvm *rt, pid_t pid, struct plan_known *known, struct plan_look *look)
+int plan_look_take(struct rtkvm *rt, pid_t pid, struct plan_look *look)
 {
 	int ret;
 
-	memset(look, 0, sizeof(*look));
+	look->count = look->own = 0;
 	ret = take_own(rt, pid, look);
-	if (ret == 0)
-		ret = take_kernel(rt, pid, known, look);
-	if (ret < 0)
-		plan_look_free(look);
-	return ret;
+	return ret < 0 ? ret : take_kernel(rt, pid, look);
 }
 
 void plan_look_free(struct plan_look *look)
 {
 	free(look->tasks);
+	free(look->seen.slot);
+	plan_kthreads_free(&look->kthreads);
+	free(look->known);
+	free(look->known_next);
 	memset(look, 0, sizeof(*look));
 }
 
-void plan_known_free(struct plan_known *known)
+/*
+ * Is the thread asleep in a system call other than those with which a C
+ * library starts one? A lock of the address space holds up new threads in
+ * page faults (number -1) and in the calls that map memory.
+ */
+static bool asleep(struct rtkvm *rt, pid_t pid, pid_t tid)
 {
-	free(known->kthreads);
-	memset(known, 0, sizeof(*known));
+	static const long starting[] = { SYS_mmap,   SYS_mprotect, SYS_munmap, SYS_brk,
+					 SYS_madvise, SYS_mremap,  SYS_prctl,  SYS_rseq };
+	char path[64], text[256];
+	char *end;
+	long nr;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
+	if (rtkvm_file_read_quiet(rt, path, text, sizeof(text)) < 0)
+		return true; /* not shown to us: the name counts */
+	nr = strtol(text, &end, 10);
+	if (end == text || nr < 0)
+		return false; /* "running" */
+	for (size_t i = 0; i < sizeof(starting) / sizeof(starting[0]); i++)
+		if (nr == starting[i])
+			return false;
+	return true;
 }
 
-bool plan_look_borrowed(const struct plan_look *look, const struct plan_task *task)
+static bool has_elder(const struct plan_look *look, const struct plan_task *task)
+{
+	for (size_t i = 0; i < look->own; i++) {
+		const struct plan_task *other = &look->tasks[i];
+
+		if (other->start > task->start || strcmp(other->comm, task->comm))
+			continue;
+		/* in the same clock tick numbers tell who was first */
+		if (other->start < task->start || other->tid < task->tid)
+			return true;
+	}
+	return false;
+}
+
+bool plan_look_borrowed(struct rtkvm *rt, pid_t pid, const struct plan_look *look,
+			const struct plan_task *task)
 {
 	long tick_ms = 1000 / sysconf(_SC_CLK_TCK);
 	struct timespec now;
@@ -246,14 +288,7 @@ bool plan_look_borrowed(const struct plan_look *look, const struct plan_task *ta
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	age_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 -
 		 (int64_t)task->start * tick_ms;
-	if (age_ms >= PLAN_SETTLE_MS + tick_ms)
+	if ((int64_t)task->cpu * tick_ms >= PLAN_SETTLED_MS || !has_elder(look, task))
 		return false;
-	for (size_t i = 0; i < look->own; i++) {
-		const struct plan_task *other = &look->tasks[i];
-
-		if (other->tid != task->tid && other->start <= task->start &&
-		    !strcmp(other->comm, task->comm))
-			return true;
-	}
-	return false;
+	return age_ms < PLAN_SETTLE_MS + tick_ms || !asleep(rt, pid, task->tid);
 }

@@ -91,7 +91,7 @@ static int place_sched(struct rtkvm_plan *plan, struct plan_thread *t, struct rt
 	if (sched_as_wanted(cur, &want))
 		return 0;
 	if (lease) {
-		ret = plan_foreign_sched(plan, lease, t->tid, &role);
+		ret = rtkvm_lease_set_thread_sched(lease, t->tid, want.policy, want.priority);
 		if (ret < 0)
 			return ret;
 	} else {
@@ -144,7 +144,7 @@ static int set_cpus(struct rtkvm_plan *plan, struct plan_thread *t, struct rtkvm
 	}
 	ret = rtkvm_cpus_print_list(want, text, sizeof(text));
 	return ret < 0 ? fail_cpus(plan, t, -ret, want) :
-			 plan_foreign_cpus(plan, lease, t->tid, text);
+			 rtkvm_lease_set_thread_cpus(lease, t->tid, text);
 }
 
 /* CPUs of the role, or back to those before when the role has none. */

@@ -80,12 +80,6 @@ int plan_unplace(struct rtkvm_plan *plan, struct plan_thread *thread,
 #define PLAN_THREAD_TEXT (PLAN_COMM_MAX + 24)
 const char *plan_thread_print(const struct plan_thread *thread, char text[PLAN_THREAD_TEXT]);
 
-/* foreign.c: threads of other processes change through their lease only. 0 or -errno. */
-int plan_foreign_sched(struct rtkvm_plan *plan, struct rtkvm_lease *lease, pid_t tid,
-		       const struct plan_sched_want *want);
-int plan_foreign_cpus(struct rtkvm_plan *plan, struct rtkvm_lease *lease, pid_t tid,
-		      const char *cpus);
-
 /* memory.c: lock and unlock, each with its item in the report. 0 or -errno. */
 int plan_memory_lock(struct rtkvm_plan *plan, struct rtkvm_report *report);
 int plan_memory_unlock(struct rtkvm_plan *plan, struct rtkvm_report *report);

@@ -15,7 +15,15 @@
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
 /* Numbers of the fields that are needed, counted from 1. */
-enum { FIELD_PPID = 4, FIELD_FLAGS = 9, FIELD_START = 22, FIELD_PRIO = 40, FIELD_POLICY = 41 };
+enum {
+	FIELD_PPID = 4,
+	FIELD_FLAGS = 9,
+	FIELD_UTIME = 14,
+	FIELD_STIME = 15,
+	FIELD_START = 22,
+	FIELD_PRIO = 40,
+	FIELD_POLICY = 41
+};
 
 /* Where the kernel wrote a backslash or a line feed of the name it wrote \\ or \n. */
 static void copy_comm(char *to, const char *from, const char *end)
@@ -60,6 +68,8 @@ int plan_task_parse(const char *text, struct plan_task *task)
 			task->ppid = (pid_t)value;
 		else if (field == FIELD_FLAGS)
 			task->kthread = value & PF_KTHREAD;
+		else if (field == FIELD_UTIME || field == FIELD_STIME)
+			task->cpu += value;
 		else if (field == FIELD_START)
 			task->start = value;
 		else if (field == FIELD_PRIO)

@@ -23,6 +23,7 @@ struct plan_task {
 	pid_t tid;
 	pid_t ppid;
 	uint64_t start; /* clock ticks since boot, never 0 */
+	uint64_t cpu;   /* clock ticks that it ran */
 	int policy;
 	int priority;   /* real-time priority, 0 for none */
 	bool kthread;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "guard.h"
 #include "watch.h"
 
 #define INTERVAL_MS 100
@@ -150,7 +151,7 @@ void rtkvm_watch_free(struct rtkvm_watch *watch)
 		close(watch->timer_fd);
 	if (watch->epoll_fd >= 0)
 		close(watch->epoll_fd);
-	plan_known_free(&watch->known);
+	plan_look_free(&watch->look);
 	plan_threads_clear(&watch->foreign);
 	free(watch);
 }

@@ -5,25 +5,36 @@
 #ifndef RTKVM_PLAN_WATCH_H
 #define RTKVM_PLAN_WATCH_H
 
-#include "guard.h"
+#include "kthreads.h"
 #include "plan.h"
 
-/* Tasks found by one look, in the order in which they were found. */
+/* Set of thread numbers, open addressing; 0 is no number. */
+struct plan_tid_set {
+	pid_t *slot;
+	size_t size; /* power of two */
+	size_t count;
+};
+
+/*
+ * Tasks found by one look, in the order in which they were found. Zero at
+ * first; its buffers are kept from one look to the next: to map memory while
+ * other threads of the process do may take long.
+ */
 struct plan_look {
 	struct plan_task *tasks;
 	size_t count;
 	size_t room;
 	size_t own; /* the first so many are the process's, the rest the kernel's */
-};
-
-/* Kernel threads that are known, so that only new ones are read. */
-struct plan_known {
-	struct plan_known_kthread {
+	struct plan_tid_set seen;
+	struct plan_kthread_list kthreads;
+	/* kernel threads that are known, so that only new ones are read */
+	struct plan_known {
 		pid_t pid;
 		pid_t owner; /* thread or process in whose name it was made; 0: none */
-	} *kthreads;
-	size_t count;
-	unsigned int looks; /* since all were read */
+	} *known, *known_next;
+	size_t known_count;
+	size_t known_room;
+	unsigned int known_looks; /* since all were read */
 };
 
 struct rtkvm_watch {
@@ -37,7 +48,7 @@ struct rtkvm_watch {
 	int pid_fd; /* -1: the own process, or no pidfd_open(2) */
 	unsigned int interval_ms;
 	unsigned int looks;
-	struct plan_known known;
+	struct plan_look look;
 	struct plan_threads foreign; /* threads of another process */
 };
 
@@ -49,15 +60,18 @@ void plan_watch_hurry(struct rtkvm_watch *watch, unsigned int ms);
  * threads made in its name. 0, or -ESRCH when the process is gone, -EACCES,
  * -ENOMEM; quiet.
  */
-int plan_look_take(struct rtkvm *rt, pid_t pid, struct plan_known *known, struct plan_look *look);
+int plan_look_take(struct rtkvm *rt, pid_t pid, struct plan_look *look);
 void plan_look_free(struct plan_look *look);
-void plan_known_free(struct plan_known *known);
 
 /*
- * Is this the name that a thread got from its maker, rather than its own?
- * Only for a thread younger than PLAN_SETTLE_MS is that asked.
+ * Is this name the one that a thread got from its maker, rather than its own?
+ * It is taken for that while an older thread of the process has it too, for
+ * PLAN_SETTLE_MS, and on until the thread is seen past its start: asleep in a
+ * system call, or with PLAN_SETTLED_MS of CPU time behind it.
  */
 #define PLAN_SETTLE_MS 20
-bool plan_look_borrowed(const struct plan_look *look, const struct plan_task *task);
+#define PLAN_SETTLED_MS 50
+bool plan_look_borrowed(struct rtkvm *rt, pid_t pid, const struct plan_look *look,
+			const struct plan_task *task);
 
 #endif

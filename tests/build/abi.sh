@@ -28,7 +28,7 @@ compile() {
 	for f in $LIB_SOURCES; do
 		case $f in *.c) sources+=("$dir/$f") ;; esac
 	done
-	"${cc[@]}" -shared -fPIC -g -O1 -std=gnu11 -fvisibility=hidden -D_GNU_SOURCE \
+	"${cc[@]}" -shared -fPIC -g -O0 -std=gnu11 -fvisibility=hidden -D_GNU_SOURCE \
 		-DRTKVM_STATEDIR='"/var/lib/rtkvm"' -I"$dir/include" -I"$dir/lib" \
 		-Wl,--version-script="$dir/lib/librtkvm.map" -Wl,-soname,librtkvm.so.0 \
 		-o "$dir/library.so" "${sources[@]}" -lm -pthread

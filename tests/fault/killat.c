@@ -51,6 +51,19 @@ static int go_on(pid_t pid, int sig)
 	return wait_for(pid);
 }
 
+bool killat_works(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		die("fork");
+	if (pid == 0)
+		_exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0);
+	status = wait_for(pid);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 int killat(unsigned int n, char *const argv[], const char *log)
 {
 	unsigned int stops = 0;

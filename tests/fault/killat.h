@@ -10,7 +10,12 @@
 #ifndef RTKVM_KILLAT_H
 #define RTKVM_KILLAT_H
 
+#include <stdbool.h>
+
 #define KILLAT_KILLED (-1)
+
+/* May this process trace its children? */
+bool killat_works(void);
 
 /*
  * n: 1 and up; 0: never. log: file that gets its output.

@@ -163,6 +163,10 @@ static bool given_back(unsigned int n)
 	}
 	printf("# killed at %u: the host is not as before\n", n);
 	print_difference();
+	if (host && targets_leased_by_others()) {
+		printf("another program leases things of this host\n");
+		exit(77);
+	}
 	return false;
 }
 
@@ -304,15 +308,25 @@ int main(int argc, char **argv)
 		printf("needs root\n");
 		return 77;
 	}
+	if (!killat_works()) {
+		printf("ptrace is not allowed here\n");
+		return 77;
+	}
 	make_work();
 	atexit(clean_up);
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 	signal(SIGHUP, on_signal);
-	if (host)
-		targets_host();
-	else
+	if (host && !targets_host_turn()) {
+		printf("another program leases things of this host\n");
+		return 77;
+	}
+	if (!host)
 		targets_tree(work);
+	else if (!targets_host()) {
+		printf("nothing of this host may be changed\n");
+		return 77;
+	}
 	make_arguments();
 	ret = run(strstr(mode, "-restore") != NULL);
 	return ret;

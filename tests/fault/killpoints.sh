@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Leases killed at every step, on a made-up tree and, as root, on this host;
 # and the same with a library that is broken on purpose, which must be found.
+: "${top_srcdir:?}" "${top_builddir:?}"
 killpoints=$top_builddir/tests/fault/killpoints
 broken_undo=$top_builddir/tests/fault/rtkvm-broken-undo
 broken_order=$top_builddir/tests/fault/changes-broken-order

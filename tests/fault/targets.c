@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* See targets.h. */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +24,7 @@
 struct target {
 	char path[300];
 	char text[64];
+	char set[64]; /* what it shows once it is changed; host only */
 	char op[96];
 };
 
@@ -70,14 +71,14 @@ static bool read_text(const char *path, char *text, size_t size)
 	return len > 0;
 }
 
-static void write_text(const char *path, const char *text, int flags)
+static bool write_text(const char *path, const char *text, int flags)
 {
 	int fd = open(path, O_WRONLY | flags, 0644);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) >= 0;
 
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		perror(path);
 	if (fd >= 0)
 		close(fd);
+	return done;
 }
 
 static void make_parents(char *path)
@@ -102,92 +103,152 @@ void targets_tree(const char *work)
 	}
 }
 
-/* A file of the host; skipped when it is not there. */
-static void add(const char *path, const char *op)
+/*
+ * A file of the host, with what a lease will write there. Left out when this
+ * host does not take it: that is tried first, and put back.
+ */
+static void add(const char *path, const char *value, const char *op)
 {
 	struct target *t = &targets[count];
 
-	if (access(path, W_OK) < 0 || !read_text(path, t->text, sizeof(t->text)))
+	if (!read_text(path, t->text, sizeof(t->text)) || !write_text(path, value, 0))
+		return;
+	read_text(path, t->set, sizeof(t->set));
+	write_text(path, t->text, 0);
+	if (!strcmp(t->set, t->text))
 		return;
 	snprintf(t->path, sizeof(t->path), "%s", path);
 	snprintf(t->op, sizeof(t->op), "%s", op);
 	count++;
 }
 
-/* The first IRQ that may go to more than one CPU and is not the kernel's own business. */
-static void add_irq(void)
+/* The first IRQ that may go to more CPUs than this one, and that takes it. */
+static void add_irq(int cpu)
 {
-	DIR *dir = opendir("/proc/irq");
-	char path[300], text[64], op[64];
-	struct dirent *e;
-	struct stat st;
-	int best = -1;
+	char path[300], value[16], op[64];
+	int had = count;
 
-	while (dir && (e = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/irq/%s/smp_affinity_list", e->d_name);
-		if (stat(path, &st) < 0 || !(st.st_mode & 0200) ||
-		    !read_text(path, text, sizeof(text)) || strcmp(text, "0\n") == 0)
-			continue;
-		if (best < 0 || atoi(e->d_name) < best)
-			best = atoi(e->d_name);
+	snprintf(value, sizeof(value), "%d", cpu);
+	for (int irq = 0; irq < 1024 && count == had; irq++) {
+		snprintf(path, sizeof(path), "/proc/irq/%d/smp_affinity_list", irq);
+		snprintf(op, sizeof(op), "knob:1:%d:%d", irq, cpu);
+		if (access(path, W_OK) == 0)
+			add(path, value, op);
 	}
-	if (dir)
-		closedir(dir);
-	if (best < 0)
+}
+
+static void add_workqueue(int cpu)
+{
+	char value[16], op[64];
+
+	if (cpu > 31)
 		return;
-	snprintf(path, sizeof(path), "/proc/irq/%d/smp_affinity_list", best);
-	snprintf(op, sizeof(op), "knob:1:%d:0", best);
-	add(path, op);
+	snprintf(value, sizeof(value), "%x", 1U << cpu);
+	snprintf(op, sizeof(op), "knob:3:0:%d", cpu);
+	add("/sys/devices/virtual/workqueue/cpumask", value, op);
 }
 
 static void add_number(const char *path, int knob, int delta)
 {
-	char text[64], op[64];
+	char text[64], value[16], op[64];
 
 	if (!read_text(path, text, sizeof(text)))
 		return;
-	snprintf(op, sizeof(op), "knob:%d:0:%d", knob, delta ? atoi(text) + delta : !atoi(text));
-	add(path, op);
+	snprintf(value, sizeof(value), "%d", delta ? atoi(text) + delta : !atoi(text));
+	snprintf(op, sizeof(op), "knob:%d:0:%s", knob, value);
+	add(path, value, op);
 }
 
-static void start_sleeper(void)
+static void start_sleeper(int cpu)
 {
+	struct sched_param one = { .sched_priority = 1 }, zero = { .sched_priority = 0 };
+
 	sleeper = fork();
 	if (sleeper == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			pause();
 	}
-	snprintf(ops[nops++], sizeof(ops[0]), "sched:%d:1:1", (int)sleeper);
-	snprintf(ops[nops++], sizeof(ops[0]), "cpus:%d:0", (int)sleeper);
+	/* not where its cgroup has no real-time runtime */
+	if (sched_setscheduler(sleeper, SCHED_FIFO, &one) == 0 &&
+	    sched_setscheduler(sleeper, SCHED_OTHER, &zero) == 0)
+		snprintf(ops[nops++], sizeof(ops[0]), "sched:%d:1:1", (int)sleeper);
+	snprintf(ops[nops++], sizeof(ops[0]), "cpus:%d:%d", (int)sleeper, cpu);
 	if (access("/dev/cpu_dma_latency", R_OK | W_OK) == 0)
 		snprintf(ops[nops++], sizeof(ops[0]), "hold:%d", HOLD_US);
 }
 
-void targets_host(void)
+static int first_cpu(void)
 {
-	start_sleeper();
-	add_irq();
-	add("/sys/devices/virtual/workqueue/cpumask", "knob:3:0:0");
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+			if (CPU_ISSET(cpu, &set))
+				return cpu;
+	return 0;
+}
+
+/* Programs that lease things of this host as root, at this moment. */
+bool targets_leased_by_others(void)
+{
+	DIR *dir = opendir(RTKVM_STATEDIR "/leases");
+	struct dirent *e;
+	bool any = false;
+
+	while (dir && (e = readdir(dir)))
+		any = any || e->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return any;
+}
+
+/* Tests that change this host take turns by a lock on /run (for scripts: flock /run ...). */
+bool targets_host_turn(void)
+{
+	int fd = open("/run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	for (int s = 0; s < 120; s++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && !targets_leased_by_others())
+			return true; /* the lock ends with this process */
+		flock(fd, LOCK_UN);
+		sleep(1);
+	}
+	return false;
+}
+
+bool targets_host(void)
+{
+	int cpu = first_cpu();
+
+	start_sleeper(cpu);
+	add_irq(cpu);
+	add_workqueue(cpu);
 	add_number("/proc/sys/kernel/timer_migration", 4, 0);
 	add_number("/proc/sys/vm/stat_interval", 6, 1);
 	add_number("/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages", 8, 2);
-	printf("# %d files and a thread of this host\n", count);
+	printf("# %d files of this host and %d things of a thread or process\n", count, nops);
+	return count > 0;
 }
 
 void targets_reset(void)
 {
 	for (int i = 0; i < count && root[0]; i++)
-		write_text(targets[i].path, targets[i].text, O_CREAT | O_TRUNC);
+		if (!write_text(targets[i].path, targets[i].text, O_CREAT | O_TRUNC))
+			perror(targets[i].path);
 }
 
 void targets_give_back(void)
 {
 	char now[64];
 
+	/* only what is as our changes leave it: others may have had their turn */
 	for (int i = 0; i < count && !root[0]; i++)
-		if (read_text(targets[i].path, now, sizeof(now)) && strcmp(now, targets[i].text))
-			write_text(targets[i].path, targets[i].text, 0);
+		if (read_text(targets[i].path, now, sizeof(now)) && !strcmp(now, targets[i].set))
+			if (!write_text(targets[i].path, targets[i].text, 0))
+				perror(targets[i].path);
 }
 
 int targets_root_args(char **args, int n, char *option)

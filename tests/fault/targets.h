@@ -9,7 +9,15 @@
 #include <stdbool.h>
 
 void targets_tree(const char *work);
-void targets_host(void);
+/* false: nothing of this host may be changed. */
+bool targets_host(void);
+
+/*
+ * Wait until no other test changes this host and nobody leases anything of it;
+ * false: in vain, for two minutes.
+ */
+bool targets_host_turn(void);
+bool targets_leased_by_others(void);
 
 /* Before each round: the tree as it was; on the host nothing. */
 void targets_reset(void);

@@ -437,6 +437,7 @@ START_TEST(x2apic)
 	ck_assert_int_eq(refused, 0);
 	vm = take_up(rt, &g, RTKVM_VM_X2APIC, -1);
 	refused = ioctl(g.vm, KVM_SIGNAL_MSI, &odd) < 0 && errno == EINVAL;
+	ck_assert_int_eq(refused, ioctl(g.vm, KVM_CHECK_EXTENSION, KVM_CAP_X2APIC_API) & 1);
 	ck_assert_int_eq(state(vm, "x2apic") == RTKVM_STATE_VERIFIED, refused);
 	rtkvm_vm_free(vm);
 	guest_close(&g);
