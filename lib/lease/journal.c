@@ -9,6 +9,7 @@
  *   SEQ TIME cpus TID:START OLD NEW *CRC
  *   SEQ TIME hold US *CRC
  *   SEQ TIME undone SEQ *CRC
+ *   .
  *
  * The reader is strict: what this library would not have written, byte by
  * byte, is refused, for root acts on it.
@@ -341,9 +342,9 @@ static bool begins_record(const struct rtkvm_journal *j, const char *text, size_
 }
 
 /*
- * The end without a line feed. A record is written in one go and synced
- * before its change is made: if only part of it is there, the change was not
- * made. Anything but the beginning of a record is damage.
+ * The end without a line feed. A record is written in one go with the end
+ * mark after it, so only something else than a kill leaves part of one.
+ * Anything but the beginning of a record is damage.
  */
 static int parse_tail(struct rtkvm_journal *j, const char *text, size_t len)
 {
@@ -353,7 +354,7 @@ static int parse_tail(struct rtkvm_journal *j, const char *text, size_t len)
 		j->unterminated = true;
 		j->valid += len;
 	} else if (ret == -EBADMSG && begins_record(j, text, len)) {
-		j->torn = true;
+		snprintf(j->tail, sizeof(j->tail), "%.*s", (int)(len < 47 ? len : 47), text);
 		ret = 0;
 	}
 	return ret;
@@ -372,6 +373,22 @@ static int refuse(char why[RTKVM_WHY_MAX], int ret, const char *fmt, ...)
 	return ret;
 }
 
+/* Take the end mark off; its own line feed may be missing. */
+static bool cut_end(const char *text, size_t *len)
+{
+	static const char end[] = "\n" RTKVM_JOURNAL_END;
+	size_t n = sizeof(end) - 1;
+
+	for (; n > 1; n--)
+		if (*len >= n && !memcmp(text + *len - n, end, n))
+			break;
+	/* only the line feed of the last record, or not even that */
+	if (n < sizeof(end) - 2)
+		return false;
+	*len -= n - 1;
+	return true;
+}
+
 int rtkvm_journal_parse(const char *text, size_t len, struct rtkvm_journal *j,
 			char why[RTKVM_WHY_MAX])
 {
@@ -383,6 +400,7 @@ int rtkvm_journal_parse(const char *text, size_t len, struct rtkvm_journal *j,
 	for (size_t i = 0; i < len; i++)
 		if (text[i] != '\n' && (text[i] < ' ' || text[i] > '~'))
 			return refuse(why, -EBADMSG, "byte %zu is not text", i);
+	j->torn = !cut_end(text, &len);
 	while (at < len && ret == 0) {
 		const char *end = memchr(text + at, '\n', len - at);
 		size_t n = end ? (size_t)(end - text) - at : len - at;

@@ -72,10 +72,11 @@ struct rtkvm_journal {
 	struct rtkvm_change *changes;
 	size_t count;
 	unsigned int next_seq;
-	bool headless;     /* ends within its header: no change was made */
-	bool torn;         /* ends within a record: that change was not made */
+	bool headless;     /* ends before the end of its header */
+	bool torn;         /* its end mark is missing: it was cut, somewhere */
 	bool unterminated; /* the last record lacks its line feed only */
 	size_t valid;      /* bytes up to the end of the last whole record */
+	char tail[48];     /* what is left of a record that was cut; "": nothing */
 };
 
 /* A journal in the state directory. */
@@ -141,6 +142,8 @@ size_t rtkvm_journal_format_header(const struct rtkvm_journal_owner *owner,
 size_t rtkvm_journal_format_change(const struct rtkvm_change *c, char out[RTKVM_LINE_MAX]);
 size_t rtkvm_journal_format_undone(unsigned int seq, uint64_t time, unsigned int undone,
 				   char out[RTKVM_LINE_MAX]);
+/* The last line of every journal; a record takes its place and puts it after itself. */
+#define RTKVM_JOURNAL_END ".\n"
 bool rtkvm_lease_name_ok(const char *name);
 bool rtkvm_boot_id_ok(const char *text);
 

@@ -19,6 +19,20 @@ static void add_journal(struct rtkvm_report *report, const struct rtkvm_found *f
 	rtkvm_report_add(report, feature, state, problem, "%s", why);
 }
 
+/* Only part of a journal: what is there is undone, the rest has to be said. */
+static void add_torn(struct rtkvm_report *report, const struct rtkvm_found *f)
+{
+	const struct rtkvm_journal *j = &f->store.journal;
+	char why[RTKVM_WHY_MAX + 192];
+
+	snprintf(why, sizeof(why),
+		 "its end is missing after record %u%s%s%s: whether lease \"%s\" changed more than "
+		 "what is given back here cannot be known",
+		 j->next_seq - 1, j->tail[0] ? " (\"" : "", j->tail, j->tail[0] ? "\")" : "",
+		 j->owner.name);
+	add_journal(report, f, RTKVM_STATE_OFF, true, why);
+}
+
 /* What needs no undoing. False: it needs attention. */
 static bool settle(struct rtkvm_found *f, struct rtkvm_report *report)
 {
@@ -32,8 +46,9 @@ static bool settle(struct rtkvm_found *f, struct rtkvm_report *report)
 				 "%s", why);
 		return true;
 	case RTKVM_FOUND_HEADLESS:
-		add_journal(report, f, RTKVM_STATE_VERIFIED, false,
-			    "dropped: its owner ended before its first change");
+		add_journal(report, f, RTKVM_STATE_OFF, true,
+			    "dropped: it ends within its header; its owner was killed while it made "
+			    "it, or its end is lost: then what it changed cannot be known");
 		rtkvm_store_remove(&f->store);
 		return true;
 	case RTKVM_FOUND_OTHER_BOOT:
@@ -68,8 +83,7 @@ static int undo_dead(struct rtkvm *rt, struct rtkvm_scan *scan, struct rtkvm_rep
 		if (f->what != RTKVM_FOUND_DEAD)
 			continue;
 		if (f->store.journal.torn)
-			add_journal(report, f, RTKVM_STATE_VERIFIED, false,
-				    "its last record is incomplete: that change was not made");
+			add_torn(report, f);
 		rtkvm_store_mend(&f->store);
 		u.stores[u.count++] = &f->store;
 	}

@@ -32,31 +32,50 @@ static int fail(struct rtkvm *rt, const struct rtkvm_store *s, int err, const ch
 			  strerror(err));
 }
 
-/* All of it or -errno; what was written of it is cut off again. */
-static int append(struct rtkvm_store *s, const char *line, size_t len)
+static int write_all(const struct rtkvm_store *s, const char *text, size_t len)
 {
 	size_t done = 0;
-	int err = 0;
 
-	if (s->broken)
-		return -EIO;
-	while (done < len && !err) {
-		ssize_t n = pwrite(s->fd, line + done, len - done, (off_t)(s->size + done));
+	while (done < len) {
+		ssize_t n = pwrite(s->fd, text + done, len - done, (off_t)(s->size + done));
 
 		if (n > 0)
 			done += (size_t)n;
-		else if (n < 0 && errno != EINTR)
-			err = errno;
 		else if (n == 0)
-			err = EIO;
+			return -EIO;
+		else if (errno != EINTR)
+			return -errno;
 	}
-	if (!err) {
-		s->size += len;
-		return 0;
-	}
-	if (done && ftruncate(s->fd, (off_t)s->size) < 0)
+	return 0;
+}
+
+/* Cut off what is behind the whole records, and put the end mark there. */
+static void cut(struct rtkvm_store *s)
+{
+	if (ftruncate(s->fd, (off_t)s->size) < 0 ||
+	    (s->size && write_all(s, RTKVM_JOURNAL_END, strlen(RTKVM_JOURNAL_END)) < 0))
 		s->broken = true;
-	return -err;
+}
+
+/*
+ * A record in place of the end mark, and the mark after it, in one write: all
+ * of it or -errno; what was written of it is cut off again.
+ */
+static int append(struct rtkvm_store *s, const char *line, size_t len)
+{
+	char text[RTKVM_LINE_MAX + sizeof(RTKVM_JOURNAL_END)];
+	int ret;
+
+	if (s->broken)
+		return -EIO;
+	memcpy(text, line, len);
+	memcpy(text + len, RTKVM_JOURNAL_END, sizeof(RTKVM_JOURNAL_END));
+	ret = write_all(s, text, len + strlen(RTKVM_JOURNAL_END));
+	if (ret < 0)
+		cut(s);
+	else
+		s->size += len;
+	return ret;
 }
 
 /* After a failed sync nobody knows what is on the disk: add no more to it. */
@@ -70,8 +89,8 @@ static int append_synced(struct rtkvm_store *s, const char *line, size_t len)
 		return 0;
 	err = errno;
 	s->size -= len;
+	cut(s);
 	s->broken = true;
-	(void)!ftruncate(s->fd, (off_t)s->size);
 	return -err;
 }
 
@@ -190,11 +209,11 @@ void rtkvm_store_mend(struct rtkvm_store *s)
 {
 	struct rtkvm_journal *j = &s->journal;
 
-	if (s->size > j->valid && ftruncate(s->fd, (off_t)j->valid) < 0)
-		s->broken = true;
 	s->size = j->valid;
 	if (j->unterminated && append(s, "\n", 1) < 0)
 		s->broken = true;
+	else if (!j->unterminated && j->torn)
+		cut(s);
 	j->unterminated = false;
 }
 

@@ -75,6 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	parse(text, len);
 	if (len)
 		parse(text, len - len % 23); /* torn */
+	memcpy(text + len, RTKVM_JOURNAL_END, strlen(RTKVM_JOURNAL_END));
+	parse(text, len + strlen(RTKVM_JOURNAL_END));
 	free(text);
 	return 0;
 }

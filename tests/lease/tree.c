@@ -188,6 +188,8 @@ char *sealed(const char *const *lines, size_t count)
 		free(text);
 		text = more;
 	}
+	text = realloc(text, strlen(text) + sizeof(RTKVM_JOURNAL_END));
+	strcat(text, RTKVM_JOURNAL_END);
 	return text;
 }
 
