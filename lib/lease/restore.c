@@ -46,9 +46,12 @@ static bool settle(struct rtkvm_found *f, struct rtkvm_report *report)
 				 "%s", why);
 		return true;
 	case RTKVM_FOUND_HEADLESS:
-		add_journal(report, f, RTKVM_STATE_OFF, true,
-			    "dropped: it ends within its header; its owner was killed while it made "
-			    "it, or its end is lost: then what it changed cannot be known");
+		/* a kill leaves an empty one, never a part of the header */
+		add_journal(report, f, RTKVM_STATE_OFF, f->store.size > 0,
+			    f->store.size ?
+				    "dropped: it ends within its header: what it changed cannot be known" :
+				    "dropped: it is empty; its owner was killed before its first change, "
+				    "or the file lost all, then what it changed cannot be known");
 		rtkvm_store_remove(&f->store);
 		return true;
 	case RTKVM_FOUND_OTHER_BOOT:

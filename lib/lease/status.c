@@ -82,8 +82,9 @@ static bool add_found(struct rtkvm *rt, struct rtkvm_report *report, const struc
 				 f->store.journal.owner.name);
 		return true;
 	case RTKVM_FOUND_HEADLESS:
-		rtkvm_report_add(report, feature, RTKVM_STATE_OFF, true,
-				 "ends within its header: rtkvm restore drops it");
+		rtkvm_report_add(report, feature, RTKVM_STATE_OFF, f->store.size > 0,
+				 "%s: rtkvm restore drops it",
+				 f->store.size ? "ends within its header" : "empty");
 		return true;
 	default:
 		add_lease(rt, report, f, pidns);
