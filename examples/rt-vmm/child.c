@@ -91,7 +91,7 @@ static int wait_child(pid_t pid, unsigned int duration_s, progress_fn *progress,
 		}
 		if (progress)
 			progress(arg);
-		poll(NULL, 0, 100);
+		poll(NULL, 0, 20);
 	}
 	if (WIFEXITED(status))
 		return interrupted ? STATUS_INTERRUPTED : WEXITSTATUS(status);

@@ -10,7 +10,7 @@
 #include "figures.h"
 #include "tuning.h"
 
-/* Called while waiting, ten times a second. */
+/* Called while waiting, every 20 ms. */
 typedef void progress_fn(void *arg);
 
 /*

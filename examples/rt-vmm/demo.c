@@ -17,7 +17,7 @@ struct progress {
 	const struct demo *demo;
 	const char *name;
 	unsigned int step, steps;
-	double started;
+	double started, shown;
 	bool tty;
 };
 
@@ -32,13 +32,14 @@ static double now(void)
 /* One line that is written over, on a terminal only. */
 static void show(void *arg)
 {
-	const struct progress *p = arg;
+	struct progress *p = arg;
 	double each = p->demo->config->duration_s, part = (now() - p->started) / each;
 	char bar[33];
 	int filled;
 
-	if (!p->tty)
+	if (!p->tty || now() - p->shown < 0.2)
 		return;
+	p->shown = now();
 	filled = (int)(32 * ((p->step + (part > 1 ? 1 : part)) / p->steps));
 	for (int i = 0; i < 32; i++)
 		bar[i] = i < filled ? '#' : '.';
@@ -101,7 +102,7 @@ static int run_one(struct demo *demo, struct demo_case *c, struct progress *p)
 		rc = STATUS_ERROR;
 	}
 	if (rc == STATUS_OK) {
-		result.load_cpu = load_cpu_seconds(&demo->load) - load;
+		result.load_cpus = (load_cpu_seconds(&demo->load) - load) / (now() - p->started);
 		figures_of(&c->round[c->rounds++], &lateness, &result);
 		rtkvm_latency_merge(c->all.task, lateness.task);
 		rtkvm_latency_merge(c->all.irq, lateness.irq);

@@ -20,7 +20,7 @@ const char *const figure_label[FIGURES] = {
 	[FIGURE_IRQ_P99] = "interrupt p99, us",
 	[FIGURE_LOST] = "lost ticks",
 	[FIGURE_EXITS] = "exits per tick",
-	[FIGURE_LOAD] = "load, CPU s",
+	[FIGURE_LOAD] = "load, CPUs busy",
 };
 
 const char *const figure_key[FIGURES] = {
@@ -35,7 +35,7 @@ const char *const figure_key[FIGURES] = {
 	[FIGURE_IRQ_P99] = "interrupt_p99_us",
 	[FIGURE_LOST] = "lost_ticks",
 	[FIGURE_EXITS] = "exits_per_tick",
-	[FIGURE_LOAD] = "load_cpu_s",
+	[FIGURE_LOAD] = "load_cpus",
 };
 
 int lateness_new(struct lateness *l, const char *name)
@@ -82,7 +82,7 @@ void figures_of(struct figures *f, const struct lateness *l, const struct result
 	f->v[FIGURE_LOST] = (double)result->lost;
 	f->v[FIGURE_EXITS] = result->exits >= 0 && taken ? (double)result->exits / (double)taken :
 							   NAN;
-	f->v[FIGURE_LOAD] = result->load_cpu;
+	f->v[FIGURE_LOAD] = result->load_cpus;
 }
 
 static int compare(const void *a, const void *b)

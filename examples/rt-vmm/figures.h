@@ -26,7 +26,7 @@ enum {
 };
 
 struct figures {
-	double v[FIGURES];  /* us, ticks, exits per tick, CPU seconds; NAN: not known */
+	double v[FIGURES];  /* us, ticks, exits per tick, CPUs; NAN: not known */
 };
 
 /* Names for the table and for JSON. */

@@ -29,7 +29,7 @@ static const char usage_text[] =
 	"  --vcpus N           vCPUs, 1 to 8 [1]\n"
 	"  --interval US       time between two ticks of the guest, 50 to 1000000 [1000]\n"
 	"  --work US           computation per tick, below the interval [100]\n"
-	"  --duration S        of each measured run, 1 to 3600 [run: 5, demo: 2]\n"
+	"  --duration S        of each measured run, 1 to 3600 [run: 5, demo: 1]\n"
 	"  --cpus LIST         CPUs of the vCPUs when tuned [the last ones]\n"
 	"  --rt PLAN           thread plan; run: use librtkvm with it [demo: " DEFAULT_PLAN "]\n"
 	"  --halt-poll NS      with librtkvm: longest halt polling of this VM [0]\n"
@@ -40,7 +40,7 @@ static const char usage_text[] =
 	"  --histogram FILE    write it; .hgrm, .json, .txt, else cyclictest's format; up to 4\n"
 	"  --break-guest HOW   for tests: hang, trap or shutdown\n"
 	"demo:\n"
-	"  --rounds N          1 to 50 [10, fewer if it would take more than 110 s]\n"
+	"  --rounds N          1 to 50 [18, fewer if it would take more than 110 s]\n"
 	"  --output DIR        for histograms, plot and result.json [rt-vmm-demo]\n"
 	"  --json              JSON on stdout instead of the table\n"
 	"\n"
@@ -244,7 +244,7 @@ int main(int argc, char **argv)
 {
 	struct config config = {
 		.kvm = "/dev/kvm", .vcpus = 1, .interval_us = 1000, .work_us = 100,
-		.rounds = 10, .limit_s = 110, .output = "rt-vmm-demo", .host_knobs = true,
+		.rounds = 18, .limit_s = 110, .output = "rt-vmm-demo", .host_knobs = true,
 	};
 	const char *command = argc > 1 ? argv[1] : "";
 	bool demo = !strcmp(command, "demo");
@@ -263,7 +263,7 @@ int main(int argc, char **argv)
 	if (!parse(&config, argc - 1, argv + 1))
 		return STATUS_USAGE;
 	if (!config.duration_s)
-		config.duration_s = demo ? 2 : 5;
+		config.duration_s = demo ? 1 : 5;
 	if (demo && !config.plan)
 		config.plan = DEFAULT_PLAN;
 	config.kvm_fd = kvm_open(config.kvm);

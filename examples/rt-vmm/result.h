@@ -36,7 +36,7 @@ struct result {
 	int64_t halts;
 	int64_t polls;        /* times KVM polled instead of sleeping */
 	bool degraded;        /* real-time scheduling was asked for and not given */
-	double load_cpu;      /* CPU seconds that the background load got meanwhile */
+	double load_cpus;     /* CPUs that the background load kept busy meanwhile */
 	uint32_t settings;
 	uint32_t features;
 	uint32_t left_out;
