@@ -3,7 +3,8 @@
 //! guards' report, and a latency recorder. No crate is needed:
 //!
 //!     rustc latency.rs $(pkg-config --libs rtkvm)
-use std::ffi::{c_char, c_int, c_uint, CStr, CString};
+use std::ffi::{CStr, CString};
+use std::os::raw::{c_char, c_int, c_uint};
 use std::ptr;
 use std::time::{Duration, Instant};
 

@@ -55,6 +55,11 @@ example() {
 	fi
 	out=$(timeout -k 5 120 ./program 2>&1 </dev/null) || status=$?
 	rm -f program
+	# What an ordinary user may not change is no fault of the example.
+	if [ $status = 1 ] && [ "$(id -u)" != 0 ] && grep -qE '\((EACCES|EPERM)\)' <<<"$out"; then
+		skip "$name runs, $how" "needs root: $(grep -m 1 -E '\((EACCES|EPERM)\)' <<<"$out")"
+		return
+	fi
 	case $status in
 	0) ok "$name runs, $how" ;;
 	77) skip "$name runs, $how" "$(tail -n 1 <<<"$out")" ;;
