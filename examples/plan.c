@@ -26,8 +26,8 @@
 struct thread {
 	const char *name;
 	int role; /* -1: does not enter; a watch finds it by its name */
-	pthread_t thread;
 	pid_t tid;
+	pthread_t thread;
 	sem_t ready, end;
 };
 

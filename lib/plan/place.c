@@ -152,7 +152,7 @@ static int place_cpus(struct rtkvm_plan *plan, struct plan_thread *t, struct rtk
 		      const struct rtkvm_cpus *cur)
 {
 	const struct rtkvm_cpus *want = plan->cpus[t->role];
-	struct plan_thread_cpus *cpus = t->cpus;
+	struct plan_thread_cpus *made = NULL, *cpus = t->cpus;
 	int ret;
 
 	if (cpus && cpus->role == t->role)
@@ -162,17 +162,16 @@ static int place_cpus(struct rtkvm_plan *plan, struct plan_thread *t, struct rtk
 	if (!want || rtkvm_cpus_equal(cur, want))
 		return 0;
 	if (!cpus) {
-		cpus = malloc(sizeof(*cpus));
-		if (!cpus)
+		cpus = made = malloc(sizeof(*made));
+		if (!made)
 			return rtkvm_fail(plan->rt, ENOMEM, NULL, NULL, "no memory for a CPU set");
-		cpus->before = *cur;
+		made->before = *cur;
 	}
 	ret = set_cpus(plan, t, lease, want);
 	if (ret == 0)
 		ret = plan_cpus_get(t->tid, &cpus->now);
 	if (ret < 0) {
-		if (!t->cpus)
-			free(cpus);
+		free(made);
 		return ret;
 	}
 	cpus->role = t->role;
@@ -190,7 +189,7 @@ static void back_out(struct plan_thread *t, const struct plan_thread *earlier,
 	t->sched_set = earlier->sched_set;
 	t->now = earlier->now;
 	t->before = earlier->before;
-	if (!cpus)
+	if (!cpus || !t->cpus)
 		return;
 	plan_cpus_restore(t->tid, cpus);
 	if (earlier->cpus) {
