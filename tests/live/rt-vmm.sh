@@ -86,6 +86,16 @@ host_as_before() {
 	equal "$what" "$found" ""
 }
 
+# Settings that were not read back as asked for. AddressSanitizer turns
+# mlockall() into nothing: there, and only there, memory may be among them.
+not_as_asked() {
+	if [ -n "${SANITIZED:-}" ]; then
+		grep -e "NOT AS ASKED" -e '"same": false' | grep -v -e '^  memory ' -e '"what": "memory"'
+	else
+		grep -e "NOT AS ASKED" -e '"same": false'
+	fi
+}
+
 # ---- running -----------------------------------------------------------------
 
 # vmm STATUS WHAT ARG...: run it; ok when it exits with that status.
@@ -212,6 +222,11 @@ unprivileged() {
 	contains "without privilege: says what is missing" "$out" "RLIMIT_RTPRIO"
 	contains "without privilege: what could be done is done" "$out" "vCPU 0: CPUs"
 	status=0
+	out=$("${as_nobody[@]}" run --duration 1 --by-hand --kvm fd:9 9<>/dev/kvm 2>&1) || status=$?
+	equal "without privilege, by hand: measured" "$status" 0
+	contains "without privilege, by hand: what was not given is seen" "$out" \
+		"SCHED_FIFO 80 / SCHED_OTHER   NOT AS ASKED"
+	status=0
 	out=$("${as_nobody[@]}" demo --duration 1 --rounds 1 --output "$tmp/nobody/demo" --kvm fd:9 \
 		9<>/dev/kvm 2>&1) || status=$?
 	case $status in
@@ -245,10 +260,10 @@ adds_up "its wake-ups add up" 1000 "$out"
 contains "the main thread" "$out" "main thread: scheduling    SCHED_RR 70 / SCHED_RR 70"
 contains "the vCPU one below" "$out" "vCPU 0: scheduling         SCHED_RR 69 / SCHED_RR 69"
 contains "memory is locked" "$out" "memory                     locked / "
-equal "all settings are read back as asked for" "$(grep "NOT AS ASKED" <<<"$out")" ""
+equal "all settings are read back as asked for" "$(not_as_asked <<<"$out")" ""
 run 0 "a run tuned by hand" run --duration 1 --by-hand
 contains "its priority is read back" "$out" "SCHED_FIFO 80 / SCHED_FIFO 80"
-equal "nothing differs from what was asked for" "$(grep "NOT AS ASKED" <<<"$out")" ""
+equal "nothing differs from what was asked for" "$(not_as_asked <<<"$out")" ""
 host_as_before "the host is as before"
 
 # A thread of the demo's run has the priority of the library's vCPU.
@@ -337,7 +352,7 @@ equal "each round is reported, its cases in ABBA order" \
 3 plain, plain again, by hand, librtkvm"
 equal "its JSON has four cases" "$(grep -c '"name":' <<<"$out")" 4
 equal "and both verdicts" "$(grep -cE '^  "librtkvm_to_(plain|hand)_p99": .*"verdict": "(holds|does not hold)"' <<<"$out")" 2
-equal "every setting was read back as asked" "$(grep -c '"same": false' <<<"$out")" 0
+equal "every setting was read back as asked" "$(not_as_asked <<<"$out")" ""
 contains "settings of both tuned cases" "$out" '"read_back": "SCHED_FIFO 79"'
 equal "the file has the same" "$(cat "$tmp/whole/result.json")" "$out"
 equal "histograms of all cases" "$(cd "$tmp/whole" && ls ./*.hgrm ./*.hist | wc -l)" 8
