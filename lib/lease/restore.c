@@ -106,7 +106,7 @@ static int undo_dead(struct rtkvm *rt, struct rtkvm_scan *scan, struct rtkvm_rep
 
 static int restore(struct rtkvm *rt, int dir_fd, struct rtkvm_report *report)
 {
-	struct rtkvm_scan scan;
+	struct rtkvm_scan scan = { 0 };
 	char boot_id[37];
 	int ret = rtkvm_boot_id(rt, boot_id);
 	bool refused = false;

@@ -94,7 +94,7 @@ static bool add_found(struct rtkvm *rt, struct rtkvm_report *report, const struc
 
 static int status(struct rtkvm *rt, int dir_fd, struct rtkvm_report *report)
 {
-	struct rtkvm_scan scan;
+	struct rtkvm_scan scan = { 0 };
 	char boot_id[37];
 	bool refused = false;
 	int ret = rtkvm_boot_id(rt, boot_id);
