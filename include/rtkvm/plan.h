@@ -13,6 +13,15 @@
  * (like main when nothing is said), helpers as SCHED_OTHER. Nothing is raised
  * before rtkvm_plan_go_realtime(): a guest that is real-time before it is up
  * starves its own boot.
+ *
+ * Real-time threads carry SCHED_RESET_ON_FORK, so that none of their children
+ * inherits it. A child process made by fork(2) starts with the same plan and
+ * without threads, not real-time; it never undoes what its parent did.
+ *
+ * What someone else changed is theirs: a thread whose policy, priority or CPUs
+ * are not as the plan last set or saw them is left alone, when it is raised
+ * and when it is undone, and reported. It is the plan's again when it enters a
+ * role again.
  */
 #ifndef RTKVM_PLAN_H
 #define RTKVM_PLAN_H
@@ -69,10 +78,14 @@ struct rtkvm_role_sched {
 /**
  * Read a plan from its option string.
  *
- * Also understood: "paioprio" for aioprio, "fifo" for ff, "other" for ts. The
- * policy is ff when it is not given. With an RT policy maxprio is 2 to 99 (a
- * vCPU needs a level below it), with ts 0 to 99 (then it only bounds
- * pvsched). aioprio is 1 to maxprio with an RT policy for AIO.
+ * Options come in any order, each once. Also understood: "paioprio" for
+ * aioprio, "fifo" for ff, "other" for ts. The policy is ff when it is not
+ * given. With an RT policy maxprio is 2 to 99 (a vCPU needs a level below it),
+ * with ts 0 to 99 (then it only bounds pvsched). AIO has the policy of main
+ * when nothing is said. aioprio is 1 to maxprio with an RT policy for AIO,
+ * maxprio when nothing is said; it has to be given when main is ts and AIO is
+ * not. With ts for AIO it is 0 or not given. Numbers are plain decimals: no
+ * sign, no blanks, no leading zeros.
  *
  * @param rt the context; the plan keeps using it
  * @param text the option string
@@ -122,7 +135,9 @@ RTKVM_API int rtkvm_plan_get_maxprio(const struct rtkvm_plan *plan);
 RTKVM_API int rtkvm_plan_get_pvsched(const struct rtkvm_plan *plan);
 
 /**
- * CPUs that the threads of a role run on; without it they keep theirs.
+ * CPUs that the threads of a role run on; without it they keep theirs. CPUs
+ * that a thread's cpuset does not have are told of in the report of
+ * rtkvm_plan_go_realtime().
  *
  * @param plan the plan, not yet real-time
  * @param role one of RTKVM_ROLE_*
@@ -136,10 +151,13 @@ RTKVM_API int rtkvm_plan_set_role_cpus(struct rtkvm_plan *plan, int role, const 
  * Place threads by name: a rule for rtkvm_watch_dispatch().
  *
  * The built-in rules give "kvm-pit/PID" and "vhost-*" the role io and
- * "kvm-nx-lpage-re*" the role helper; rules added later win.
+ * "kvm-nx-lpage-re*" the role helper; rules added later win. A thread that no
+ * rule names is a helper. Names are the VMM's word: whoever can name a thread
+ * of it chooses its role.
  *
  * @param plan the plan
- * @param pattern shell pattern (fnmatch(3)) for /proc/PID/task/TID/comm
+ * @param pattern shell pattern (fnmatch(3)) for /proc/PID/task/TID/comm, 1 to
+ *        63 characters
  * @param role one of RTKVM_ROLE_*
  * @return 0, -EINVAL, -ENOMEM
  */
@@ -155,12 +173,18 @@ RTKVM_API int rtkvm_plan_add_rule(struct rtkvm_plan *plan, const char *pattern, 
 RTKVM_API int rtkvm_plan_allow(struct rtkvm_plan *plan, unsigned int guards);
 
 /**
- * Ask the guards without raising anything.
+ * Ask the guards without raising anything. They look at vCPUs only when those
+ * are real-time. Facts are read below the context's root directory, privileges
+ * are those of the process.
  *
  * @param plan the plan
  * @param vcpus number of vCPU threads that there will be; 0: those that
  *        entered so far
- * @param report receives an item per guard; may be NULL
+ * @param report receives an item per guard: "guard-overcommit",
+ *        "guard-kthreads", "guard-throttle", "guard-privilege", "guard-top".
+ *        verified: nothing to object; off: it objects (a problem unless a
+ *        warning is overridden); unverifiable: the facts cannot be read. May
+ *        be NULL
  * @return 0 when rtkvm_plan_go_realtime() would go ahead;
  *         -EPERM when it would be refused (the error names the first guard),
  *         -EINVAL, -ENOMEM
@@ -179,10 +203,17 @@ RTKVM_API int rtkvm_plan_check(struct rtkvm_plan *plan, unsigned int vcpus,
  *         - -EINVAL: plan is NULL or the role unknown
  *         - -EPERM: may not be raised; the error names the capability, rlimit
  *           or cgroup. The thread stays registered.
+ *         - -EINVAL, -EIO: cannot run on the CPUs of the role, or the kernel
+ *           did not do as it said. The thread stays registered.
  *         - -ENOMEM
  *
- * System calls: gettid, and sched_setattr, sched_getattr, sched_setaffinity,
- * sched_getaffinity once the plan is real-time.
+ * What the thread has when it enters is what undoing gives back. A thread
+ * with SCHED_DEADLINE is registered and left alone.
+ *
+ * System calls: getpid, gettid, prctl(PR_GET_NAME), sched_getattr, futex when
+ * another thread has the plan, and open, read, close of its stat in /proc
+ * (which may be missing, in a jail); once the plan is real-time also
+ * sched_setscheduler, sched_setaffinity, sched_getaffinity.
  * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_thread_enter(struct rtkvm_plan *plan, int role);
@@ -191,39 +222,64 @@ RTKVM_API int rtkvm_thread_enter(struct rtkvm_plan *plan, int role);
  * Leave the role: the calling thread gets back what it had, unless someone
  * else changed it since. A thread that just ends need not call it.
  *
- * @return 0, -ENOENT (did not enter), -EINVAL
+ * @return 0, -ENOENT (did not enter), -EINVAL, -EIO (could not be given back;
+ *         the role is left all the same)
  */
 RTKVM_API int rtkvm_thread_leave(struct rtkvm_plan *plan);
 
 /**
  * Real-time from now: asks the guards, locks memory (mlockall(2), current and
- * future, with an RT policy only), and raises every thread that entered.
+ * future, with an RT policy only), and raises every thread that entered, vCPUs
+ * last. Threads that ended are forgotten.
+ *
+ * Call it from a thread of the plan, or one above its vCPUs: while it holds
+ * the plan a vCPU thread that spins could hold it off.
  *
  * @param plan the plan
- * @param report receives an item per guard, per kind of thread and for the
- *        memory; may be NULL; given also on error
+ * @param report receives an item per guard, per role that has threads
+ *        ("role-vcpu"), and "memory"; may be NULL; given also on error
  * @return 0, or
- *         - -EPERM: a guard refused; nothing was changed
+ *         - -EPERM: a guard refused, and nothing was changed; or, with that
+ *           guard overridden, the kernel did
  *         - -EALREADY: it is real-time already
  *         - -ENOMEM: memory cannot be locked (RLIMIT_MEMLOCK); nothing changed
- *         - -EINVAL
+ *         - -EINVAL: plan is NULL, or no CPU of a role is in a thread's cpuset
+ *         - -EIO: the kernel did not do as it said
  *         On every error what was raised has been lowered again.
  *
  * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_plan_go_realtime(struct rtkvm_plan *plan, struct rtkvm_report **report);
 
-/** 1 while the plan is real-time, else 0. RT class: RT-safe. */
+/**
+ * 1 while the plan is real-time, else 0, also in a forked child.
+ *
+ * System calls: getpid. RT class: RT-safe. Thread safety: any thread.
+ */
 RTKVM_API int rtkvm_plan_is_realtime(const struct rtkvm_plan *plan);
 
 /**
  * Give every placed thread back what it had, unless someone else changed it
  * since (then it is left alone and reported), and unlock memory if this plan
- * locked it. Afterwards the plan can go real-time again.
+ * locked it. vCPUs first. Afterwards the plan can go real-time again.
+ *
+ * - Threads of other processes are not touched: their lease gives them back.
+ * - Without CAP_SYS_NICE a thread keeps SCHED_RESET_ON_FORK, which only that
+ *   capability may take off; it has no effect on a SCHED_OTHER thread whose
+ *   nice value is not negative.
+ * - Memory is unlocked with munlockall(2), which also drops what the process
+ *   locked by itself after the plan went real-time. When it had locked or
+ *   pinned memory before (VmLck; VFIO counts), only new mappings are left
+ *   unlocked, and what is locked stays so; when it had locked future mappings
+ *   itself, nothing is unlocked. The item "memory" says which.
  *
  * @param plan the plan
- * @param report receives what was done; may be NULL
- * @return 0; -EIO if a thread could not be given back; -EINVAL
+ * @param report receives what was done, and an item "thread-TID" for each that
+ *        was left alone; may be NULL
+ * @return 0; -EIO if a thread could not be given back (it can be tried again);
+ *         -EINVAL, -ENOMEM
+ *
+ * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_plan_undo(struct rtkvm_plan *plan, struct rtkvm_report **report);
 
@@ -235,16 +291,25 @@ RTKVM_API int rtkvm_plan_undo(struct rtkvm_plan *plan, struct rtkvm_report **rep
  * @param plan the plan
  * @param pid the process; 0: the caller's own
  * @param lease journals changes to another process (rtkvm_restore() undoes
- *        them); may be NULL only for the caller's own process
+ *        them), and must outlive the watch; may be NULL only for the caller's
+ *        own process, where it is not used
  * @param watch receives the watch, owned by the caller; NULL on error
- * @return 0, -EINVAL, -ESRCH, -EACCES, -EMFILE, -ENOMEM
+ * @return 0, or
+ *         - -EINVAL: an argument is NULL or negative, pid is another process
+ *           and there is no lease, or it is a thread's number
+ *         - -ESRCH: no such process
+ *         - -EACCES: may not look at it
+ *         - -EMFILE, -ENFILE, -ENOMEM
+ *
+ * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_watch_new(struct rtkvm_plan *plan, pid_t pid, struct rtkvm_lease *lease,
 			      struct rtkvm_watch **watch);
 
 /**
  * Descriptor that polls readable (POLLIN) when rtkvm_watch_dispatch() should
- * be called. Owned by the watch.
+ * be called: the interval is over, or another process has ended. Owned by the
+ * watch. -EINVAL for NULL.
  */
 RTKVM_API int rtkvm_watch_fd(const struct rtkvm_watch *watch);
 
@@ -257,12 +322,33 @@ RTKVM_API int rtkvm_watch_set_interval(struct rtkvm_watch *watch, unsigned int m
 
 /**
  * Look at the threads of the process now and place those that are not yet as
- * planned, once the plan is real-time. No thread is ever put above its role.
+ * planned, once the plan is real-time. Those that existed when the call began
+ * are placed when it returns, except as below.
+ *
+ * - A thread that entered a role keeps it; the others have one by their name
+ *   (rtkvm_plan_add_rule()). A thread found above its role is lowered to it.
+ *   SCHED_BATCH and SCHED_IDLE count as SCHED_OTHER.
+ * - No thread is put above its role. A new thread has its maker's name at
+ *   first, so a name that an older thread of the process has as well raises it
+ *   only once it is 20 ms old and past its start (asleep in a system call, or
+ *   50 ms of CPU time used); the descriptor gets readable for it after 20 ms.
+ *   A thread that is renamed has its new role from the next dispatch on.
+ * - What someone else changed after it was placed, and SCHED_DEADLINE threads,
+ *   are left alone, and logged once.
+ * - The kernel's threads "kvm-pit/PID", "vhost-PID" and
+ *   "kvm-nx-lpage-recovery-PID" belong to the process if PID is its number or
+ *   that of one of its threads. Placing them needs CAP_SYS_NICE.
  *
  * @param watch the watch
  * @param placed receives the number of threads placed by this call; may be
  *        NULL
- * @return 0, or -ESRCH when the process is gone, -EPERM, -EINVAL, -EIO
+ * @return 0, or
+ *         - -ESRCH: the process is gone, or the caller is a forked child
+ *         - -EPERM, -EINVAL, -EIO: a thread could not be placed (the error is
+ *           of the first one); the others were. It is not tried again, so the
+ *           next call does not fail because of it.
+ *         - -EINVAL: watch is NULL
+ *         - -EACCES, -ENOMEM: the threads cannot be listed
  *
  * RT class: set-up. Thread safety: one thread at a time per watch.
  */

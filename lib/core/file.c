@@ -140,25 +140,62 @@ int rtkvm_file_read_i64(struct rtkvm *rt, const char *path, int64_t *value)
 	return 0;
 }
 
-int rtkvm_file_write(struct rtkvm *rt, const char *path, const char *text)
+/*
+ * A regular file (made-up trees) must never be seen empty or mixed, not even
+ * by who comes after a kill: the new text goes over the old one in one
+ * write(2), padded with line feeds, which readers cut off; then the file is
+ * cut. Kernel files have no length: there it is a plain write.
+ */
+static int write_text(int fd, bool made_up, const char *text, size_t len)
 {
-	size_t len = strlen(text);
-	int fd = rtkvm_open(rt, path, O_WRONLY | O_TRUNC);
+	size_t padded = len;
+	const char *from = text;
+	char *copy = NULL;
+	struct stat st;
 	ssize_t n;
+	int ret = 0;
+
+	if (made_up && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > (off_t)len) {
+		padded = (size_t)st.st_size;
+		copy = malloc(padded);
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, text, len);
+		memset(copy + len, '\n', padded - len);
+		from = copy;
+	}
+	do
+		n = write(fd, from, padded);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		ret = -errno;
+	else if ((size_t)n != padded)
+		ret = -EIO;
+	else if (padded > len && ftruncate(fd, (off_t)len) < 0)
+		ret = -errno;
+	free(copy);
+	return ret;
+}
+
+int rtkvm_file_write_quiet(struct rtkvm *rt, const char *path, const char *text)
+{
+	int fd = rtkvm_open_quiet(rt, path, O_WRONLY);
+	int ret;
 
 	if (fd < 0)
 		return fd;
-	do
-		n = write(fd, text, len);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 || (size_t)n != len) {
-		int err = n < 0 ? errno : EIO;
+	ret = write_text(fd, rt->made_up, text, strlen(text));
+	if (close(fd) < 0 && ret == 0)
+		ret = -errno;
+	return ret;
+}
 
-		close(fd);
-		return rtkvm_fail(rt, err, path, rtkvm_remedy_for(err), "cannot write \"%s\": %s",
-				  text, strerror(err));
-	}
-	if (close(fd) < 0)
-		return fail_access(rt, errno, path, "close");
-	return 0;
+int rtkvm_file_write(struct rtkvm *rt, const char *path, const char *text)
+{
+	int err = -rtkvm_file_write_quiet(rt, path, text);
+
+	if (!err)
+		return 0;
+	return rtkvm_fail(rt, err, path, rtkvm_remedy_for(err), "cannot write \"%.*s\": %s",
+			  (int)strcspn(text, "\n"), text, strerror(err));
 }

@@ -36,8 +36,13 @@ ssize_t rtkvm_file_read_quiet(struct rtkvm *rt, const char *path, char *buf, siz
 /* Read one decimal number; -EILSEQ when it is something else. */
 int rtkvm_file_read_i64(struct rtkvm *rt, const char *path, int64_t *value);
 
-/* Write text with one write(2), into an existing file that is cut first. */
+/*
+ * Write text with one write(2) into an existing file. A regular file of a
+ * made-up tree then has exactly this text; killed half-way it has the old or
+ * the new one, perhaps with line feeds after it.
+ */
 int rtkvm_file_write(struct rtkvm *rt, const char *path, const char *text);
+int rtkvm_file_write_quiet(struct rtkvm *rt, const char *path, const char *text);
 
 /* Whole decimal number, sign allowed, nothing before or after it. false: it is not. */
 bool rtkvm_parse_i64(const char *text, int64_t min, int64_t max, int64_t *value);

@@ -32,6 +32,7 @@ struct shared {
 
 static struct shared *shared;
 static char base[4096];
+static char fast_base[64]; /* the same in memory; "": there is no such place */
 
 void test_note_skip(const char *func, const char *fmt, ...)
 {
@@ -61,14 +62,24 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
-const char *test_tmpdir(void)
+static const char *make_tmpdir(const char *where)
 {
 	static char dir[4200];
 	static unsigned int n;
 
-	snprintf(dir, sizeof(dir), "%s/%d-%u", base, (int)getpid(), n++);
+	snprintf(dir, sizeof(dir), "%s/%d-%u", where, (int)getpid(), n++);
 	ck_assert_int_eq(mkdir(dir, 0700), 0);
 	return dir;
+}
+
+const char *test_tmpdir(void)
+{
+	return make_tmpdir(base);
+}
+
+const char *test_fast_tmpdir(void)
+{
+	return make_tmpdir(fast_base[0] ? fast_base : base);
 }
 
 static void make_parents(char *path)
@@ -172,6 +183,9 @@ int main(void)
 		printf("Bail out! %s: %s\n", base, strerror(errno));
 		return 99;
 	}
+	snprintf(fast_base, sizeof(fast_base), "/dev/shm/rtkvm-test-XXXXXX");
+	if (!mkdtemp(fast_base))
+		fast_base[0] = '\0';
 	snprintf(tap, sizeof(tap), "%s/tap", base);
 	runner = srunner_create(rtkvm_suite());
 	srunner_set_tap(runner, tap);
@@ -180,5 +194,7 @@ int main(void)
 	srunner_free(runner);
 	print_tap(tap);
 	nftw(base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	if (fast_base[0])
+		nftw(fast_base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	return failed ? 1 : 0;
 }

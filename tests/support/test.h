@@ -26,6 +26,9 @@ void test_note_skip(const char *func, const char *fmt, ...) __attribute__((forma
 /* A fresh directory below TMPDIR, removed when the test program ends. */
 const char *test_tmpdir(void);
 
+/* The same, in memory where there is such a place: for tests that sync a lot. */
+const char *test_fast_tmpdir(void);
+
 /* Write a file below dir, making its folders; mode 0644. */
 void test_write(const char *dir, const char *path, const char *text);
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the user asked for (config.c fills it in from the command line), and
+ * how the program speaks to the user.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Exit statuses of the program. */
+enum {
+	STATUS_OK = 0,
+	STATUS_ERROR = 1,       /* it could not be measured; nothing is reported */
+	STATUS_NOISY = 2,       /* demo: the null control is out of bounds */
+	STATUS_USAGE = 64,
+	STATUS_INTERRUPTED = 130
+};
+
+struct config {
+	const char *kvm;        /* path of the device, or "fd:N" */
+	int kvm_fd;             /* once opened */
+	unsigned int vcpus;
+	unsigned int interval_us;
+	unsigned int work_us;   /* computation per tick */
+	unsigned int duration_s; /* of each measured run */
+	const char *break_guest; /* for tests: damage the guest in that way; NULL: do not */
+	const char *plan;       /* thread plan of librtkvm; NULL: plain (run) */
+	bool host_knobs;        /* take a lease for IRQ and workqueue affinities */
+	unsigned int halt_poll_ns;
+	cpu_set_t usable_cpus;  /* all that this process may use */
+	cpu_set_t vcpu_cpus;    /* where vCPUs run when tuned */
+	cpu_set_t other_cpus;   /* and all other threads */
+	const char *histogram[4]; /* run: files to write, by their endings */
+	unsigned int histograms;
+	bool by_hand;           /* run: tuned by hand instead */
+	unsigned int rounds;    /* demo: at most */
+	unsigned int limit_s;   /* demo: no new round that would end later, from the third on */
+	const char *output;     /* demo: directory of the files */
+	bool json;
+};
+
+/* Set by SIGINT and SIGTERM: the signal's number. All loops look at it. */
+extern volatile int interrupted;
+
+/* One line on stderr, "rt-vmm: ..." before it. Returns -1. */
+int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* CPU list "0,2-3" of a set, as the kernel writes it. Static: good for four calls. */
+const char *cpus_text(const cpu_set_t *cpus);
+int cpus_parse(const char *text, cpu_set_t *cpus);
+
+/*
+ * Which CPUs for what: the last ones this process may use go to the vCPUs, the
+ * rest to all other threads. The first CPU usually takes the interrupts.
+ */
+int cpus_choose(struct config *config, const char *list);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One change, of a knob or a thread: what the rest of lib/lease needs to know
+ * of it, so that journaling and undoing are the same for all kinds.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "lease_priv.h"
+
+static bool is_thread(const struct rtkvm_change *c)
+{
+	return c->kind == RTKVM_CHANGE_SCHED || c->kind == RTKVM_CHANGE_CPUS;
+}
+
+bool rtkvm_change_valid(const struct rtkvm_change *c)
+{
+	struct rtkvm_sched sched;
+	int64_t us;
+
+	switch (c->kind) {
+	case RTKVM_CHANGE_KNOB:
+		return rtkvm_knob_index_ok(c->knob, c->index) &&
+		       rtkvm_knob_value_ok(c->knob, c->before, false) &&
+		       rtkvm_knob_value_ok(c->knob, c->after, true);
+	case RTKVM_CHANGE_SCHED:
+		return c->tid > 0 && rtkvm_sched_parse(c->before, false, &sched) &&
+		       rtkvm_sched_parse(c->after, true, &sched);
+	case RTKVM_CHANGE_CPUS:
+		return c->tid > 0 && rtkvm_thread_cpus_ok(c->before) &&
+		       rtkvm_thread_cpus_ok(c->after);
+	case RTKVM_CHANGE_HOLD:
+		return rtkvm_parse_i64(c->after, 0, INT32_MAX, &us);
+	default:
+		return false;
+	}
+}
+
+bool rtkvm_change_equal(const struct rtkvm_change *c, const char *a, const char *b)
+{
+	switch (c->kind) {
+	case RTKVM_CHANGE_KNOB:
+		return rtkvm_knob_equal(c->knob, a, b);
+	case RTKVM_CHANGE_CPUS:
+		return rtkvm_thread_cpus_equal(a, b);
+	default:
+		return !strcmp(a, b);
+	}
+}
+
+bool rtkvm_change_same_target(const struct rtkvm_change *a, const struct rtkvm_change *b)
+{
+	if (a->kind != b->kind || a->kind == RTKVM_CHANGE_HOLD)
+		return false;
+	if (a->kind == RTKVM_CHANGE_KNOB)
+		return a->knob == b->knob && a->index == b->index;
+	return a->tid == b->tid && a->start == b->start;
+}
+
+/* -ESRCH unless this is still the thread that the change is about. */
+static int check_thread(struct rtkvm *rt, const struct rtkvm_change *c)
+{
+	uint64_t start;
+	int ret = rtkvm_thread_start(rt, c->tid, &start);
+
+	if (ret < 0)
+		return ret;
+	return start == c->start ? 0 : -ESRCH;
+}
+
+int rtkvm_change_read(struct rtkvm *rt, const struct rtkvm_change *c, char out[RTKVM_VALUE_MAX])
+{
+	struct rtkvm_sched sched;
+	int ret;
+
+	out[0] = '\0';
+	if (c->kind == RTKVM_CHANGE_KNOB)
+		return rtkvm_knob_read(rt, c->knob, c->index, out);
+	if (!is_thread(c))
+		return -EINVAL;
+	if (rt->made_up)
+		return -EOPNOTSUPP;
+	if (c->kind == RTKVM_CHANGE_CPUS) {
+		ret = rtkvm_thread_cpus_read(c->tid, out);
+	} else {
+		ret = rtkvm_sched_read(c->tid, &sched);
+		if (ret == 0)
+			rtkvm_sched_print(&sched, out, RTKVM_VALUE_MAX);
+	}
+	/* asked after: then what was read was this thread's */
+	return ret < 0 ? ret : check_thread(rt, c);
+}
+
+int rtkvm_change_write(struct rtkvm *rt, const struct rtkvm_change *c, const char *text)
+{
+	struct rtkvm_sched sched;
+	int ret;
+
+	if (c->kind == RTKVM_CHANGE_KNOB)
+		return rtkvm_knob_write(rt, c->knob, c->index, text);
+	if (!is_thread(c))
+		return -EINVAL;
+	if (rt->made_up)
+		return -EOPNOTSUPP;
+	ret = check_thread(rt, c);
+	if (ret < 0)
+		return ret;
+	if (c->kind == RTKVM_CHANGE_CPUS)
+		return rtkvm_thread_cpus_write(c->tid, text);
+	if (!rtkvm_sched_parse(text, false, &sched))
+		return -EINVAL;
+	return rtkvm_sched_write(c->tid, &sched);
+}
+
+void rtkvm_change_label(const struct rtkvm_change *c, char out[RTKVM_LABEL_MAX])
+{
+	const char *name = rtkvm_knob_name(c->knob);
+
+	switch (c->kind) {
+	case RTKVM_CHANGE_KNOB:
+		if (rtkvm_knob_indexed(c->knob))
+			snprintf(out, RTKVM_LABEL_MAX, "%s %u", name, c->index);
+		else
+			snprintf(out, RTKVM_LABEL_MAX, "%s", name ? name : "unknown knob");
+		break;
+	case RTKVM_CHANGE_SCHED:
+		snprintf(out, RTKVM_LABEL_MAX, "thread-sched %d", (int)c->tid);
+		break;
+	case RTKVM_CHANGE_CPUS:
+		snprintf(out, RTKVM_LABEL_MAX, "thread-cpus %d", (int)c->tid);
+		break;
+	default:
+		snprintf(out, RTKVM_LABEL_MAX, "cstate");
+	}
+}
+
+void rtkvm_change_where(const struct rtkvm_change *c, char *out, size_t size)
+{
+	if (c->kind == RTKVM_CHANGE_KNOB)
+		rtkvm_knob_path(c->knob, c->index, out, size);
+	else
+		snprintf(out, size, "%s(%d)",
+			 c->kind == RTKVM_CHANGE_CPUS ? "sched_setaffinity" : "sched_setscheduler",
+			 (int)c->tid);
+}
+
+static const char *thread_remedy(const struct rtkvm_change *c, int err)
+{
+	if (err == EINVAL && c->kind == RTKVM_CHANGE_CPUS)
+		return "give CPUs that are online and in the thread's cpuset";
+	if (err == EACCES)
+		return "mount /proc without hidepid, or run as root";
+	if (err != EPERM)
+		return NULL;
+	if (c->kind == RTKVM_CHANGE_CPUS)
+		return "run as root, with CAP_SYS_NICE, or as the owner of the thread";
+	if (geteuid() == 0)
+		return "give the thread's cgroup real-time runtime (cpu.rt_runtime_us), and do not "
+		       "use it on a SCHED_DEADLINE thread";
+	return "run as root, with CAP_SYS_NICE, or raise RLIMIT_RTPRIO of the thread's process";
+}
+
+const char *rtkvm_change_remedy(const struct rtkvm_change *c, int err)
+{
+	if (err == ESRCH)
+		return "name a thread that runs";
+	if (c->kind != RTKVM_CHANGE_KNOB)
+		return thread_remedy(c, err);
+	if (c->knob == RTKVM_KNOB_IRQ_AFFINITY && (err == EIO || (err == EPERM && !geteuid())))
+		return "managed by the kernel: keep it off isolated CPUs with the boot parameters "
+		       "isolcpus=managed_irq and irqaffinity";
+	if (err == ENOENT)
+		return c->knob == RTKVM_KNOB_IRQ_AFFINITY ? "name an IRQ of /proc/interrupts" :
+							    "this kernel does not have it";
+	if (err == EINVAL)
+		return "give a value that this host allows (CPUs must be online)";
+	if (err == EILSEQ)
+		return "it shows a value that could not be given back; see what set it";
+	return rtkvm_remedy_for(err);
+}
+
+static const char *policy_name(int policy)
+{
+	static const char *const names[] = { "ts", "ff", "rr", "batch", "4", "idle", "6", "ext" };
+
+	return policy >= 0 && policy < 8 ? names[policy] : "?";
+}
+
+void rtkvm_change_say(const struct rtkvm_change *c, const char *text, char *out, size_t size)
+{
+	struct rtkvm_sched sched;
+
+	if (c->kind == RTKVM_CHANGE_SCHED && rtkvm_sched_parse(text, false, &sched))
+		snprintf(out, size, "%s/%d%s", policy_name(sched.policy), sched.priority,
+			 sched.reset_on_fork ? "/reset-on-fork" : "");
+	else
+		snprintf(out, size, "%s", text);
+}
+
+void rtkvm_change_clear(struct rtkvm_change *c)
+{
+	free(c->before);
+	free(c->after);
+	memset(c, 0, sizeof(*c));
+}

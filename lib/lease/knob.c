@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The closed table of knobs: where each one is, how its values are spelled
+ * and compared. A journal names a knob by its number in this table, so a
+ * forged journal cannot name a file. What to set belongs to the callers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/cpulist.h"
+#include "core/file.h"
+#include "lease_priv.h"
+
+enum spelling { LIST, MASK, NUMBER };
+
+struct knob {
+	const char *name;
+	const char *head; /* of its path; with an index between head and tail */
+	const char *tail; /* NULL: no index */
+	unsigned int index_max;
+	enum spelling spelling;
+	int64_t min, max; /* what a lease may set; a host may have had more */
+};
+
+/* More than any kernel has: NR_IRQS is below 600 000 on x86. */
+#define IRQ_MAX ((1U << 20) - 1)
+#define NODE_MAX 1023
+#define PAGES_MAX (1LL << 32)
+
+#define NODES "/sys/devices/system/node/node"
+
+static const struct knob knobs[] = {
+	[RTKVM_KNOB_IRQ_AFFINITY] = { "irq-affinity", "/proc/irq/", "/smp_affinity_list", IRQ_MAX,
+				      LIST, 0, 0 },
+	[RTKVM_KNOB_IRQ_DEFAULT_AFFINITY] = { "irq-default-affinity",
+					      "/proc/irq/default_smp_affinity", NULL, 0, MASK, 0,
+					      0 },
+	[RTKVM_KNOB_WORKQUEUE_CPUMASK] = { "workqueue-cpumask",
+					   "/sys/devices/virtual/workqueue/cpumask", NULL, 0, MASK,
+					   0, 0 },
+	[RTKVM_KNOB_TIMER_MIGRATION] = { "timer-migration", "/proc/sys/kernel/timer_migration",
+					 NULL, 0, NUMBER, 0, 1 },
+	[RTKVM_KNOB_KSM_RUN] = { "ksm-run", "/sys/kernel/mm/ksm/run", NULL, 0, NUMBER, 0, 2 },
+	[RTKVM_KNOB_STAT_INTERVAL] = { "stat-interval", "/proc/sys/vm/stat_interval", NULL, 0,
+				       NUMBER, 1, 3600 },
+	[RTKVM_KNOB_NUMA_BALANCING] = { "numa-balancing", "/proc/sys/kernel/numa_balancing", NULL,
+					0, NUMBER, 0, 3 },
+	[RTKVM_KNOB_HUGEPAGES_2M] = { "hugepages-2m", NODES, "/hugepages/hugepages-2048kB/",
+				      NODE_MAX, NUMBER, 0, PAGES_MAX },
+	[RTKVM_KNOB_HUGEPAGES_1G] = { "hugepages-1g", NODES, "/hugepages/hugepages-1048576kB/",
+				      NODE_MAX, NUMBER, 0, PAGES_MAX },
+};
+
+#define KNOBS ((int)(sizeof(knobs) / sizeof(knobs[0])))
+
+static const struct knob *find(int knob)
+{
+	return knob > 0 && knob < KNOBS && knobs[knob].name ? &knobs[knob] : NULL;
+}
+
+static bool is_hugepages(int knob)
+{
+	return knob == RTKVM_KNOB_HUGEPAGES_2M || knob == RTKVM_KNOB_HUGEPAGES_1G;
+}
+
+const char *rtkvm_knob_name(int knob)
+{
+	const struct knob *k = find(knob);
+
+	return k ? k->name : NULL;
+}
+
+bool rtkvm_knob_indexed(int knob)
+{
+	const struct knob *k = find(knob);
+
+	return k && k->tail;
+}
+
+bool rtkvm_knob_index_ok(int knob, unsigned int index)
+{
+	const struct knob *k = find(knob);
+
+	return k && index <= k->index_max;
+}
+
+static bool parse_cpus(enum spelling spelling, const char *text, struct rtkvm_cpus *cpus)
+{
+	int ret = spelling == LIST ? rtkvm_cpus_parse_list(text, cpus, NULL) :
+				     rtkvm_cpus_parse_mask(text, cpus, NULL);
+
+	return ret == 0 && rtkvm_cpus_count(cpus) > 0;
+}
+
+bool rtkvm_knob_value_ok(int knob, const char *text, bool strict)
+{
+	const struct knob *k = find(knob);
+	struct rtkvm_cpus cpus;
+	int64_t v;
+
+	if (!k || strlen(text) >= RTKVM_VALUE_MAX)
+		return false;
+	if (k->spelling != NUMBER)
+		return parse_cpus(k->spelling, text, &cpus);
+	return rtkvm_parse_i64(text, strict ? k->min : 0, strict ? k->max : INT64_MAX, &v);
+}
+
+bool rtkvm_knob_equal(int knob, const char *a, const char *b)
+{
+	const struct knob *k = find(knob);
+	struct rtkvm_cpus ca, cb;
+	int64_t va, vb;
+
+	if (!k)
+		return false;
+	if (k->spelling != NUMBER)
+		return parse_cpus(k->spelling, a, &ca) && parse_cpus(k->spelling, b, &cb) &&
+		       rtkvm_cpus_equal(&ca, &cb);
+	return rtkvm_parse_i64(a, INT64_MIN, INT64_MAX, &va) &&
+	       rtkvm_parse_i64(b, INT64_MIN, INT64_MAX, &vb) && va == vb;
+}
+
+bool rtkvm_knob_spell(int knob, const char *value, char out[RTKVM_VALUE_MAX])
+{
+	const struct knob *k = find(knob);
+	struct rtkvm_cpus cpus;
+	int64_t v;
+
+	if (!k)
+		return false;
+	switch (k->spelling) {
+	case LIST:
+		return parse_cpus(LIST, value, &cpus) &&
+		       rtkvm_cpus_print_list(&cpus, out, RTKVM_VALUE_MAX) > 0;
+	case MASK:
+		return parse_cpus(LIST, value, &cpus) &&
+		       rtkvm_cpus_print_mask(&cpus, out, RTKVM_VALUE_MAX) > 0;
+	case NUMBER:
+		if (!rtkvm_parse_i64(value, k->min, k->max, &v))
+			return false;
+		snprintf(out, RTKVM_VALUE_MAX, "%lld", (long long)v);
+		return true;
+	}
+	return false;
+}
+
+/* leaf: which file of a folder of huge pages. */
+static void path_of(const struct knob *k, int knob, unsigned int index, const char *leaf,
+		    char *out, size_t size)
+{
+	if (!k->tail)
+		snprintf(out, size, "%s", k->head);
+	else
+		snprintf(out, size, "%s%u%s%s", k->head, index, k->tail,
+			 is_hugepages(knob) ? leaf : "");
+}
+
+void rtkvm_knob_path(int knob, unsigned int index, char *out, size_t size)
+{
+	const struct knob *k = find(knob);
+
+	if (k)
+		path_of(k, knob, index, "nr_hugepages", out, size);
+	else
+		snprintf(out, size, "knob %d", knob);
+}
+
+/*
+ * The file counts surplus pages too: those that outlived a smaller setting
+ * because somebody uses them. They are freed by themselves later.
+ */
+static int subtract_surplus(struct rtkvm *rt, const struct knob *k, int knob, unsigned int index,
+			    char out[RTKVM_VALUE_MAX])
+{
+	char path[RTKVM_PATH_MAX], text[32];
+	int64_t total, surplus;
+	ssize_t len;
+
+	path_of(k, knob, index, "surplus_hugepages", path, sizeof(path));
+	len = rtkvm_file_read_quiet(rt, path, text, sizeof(text));
+	if (len == -ENOENT)
+		return 0;
+	if (len < 0)
+		return (int)len;
+	if (!rtkvm_parse_i64(out, 0, INT64_MAX, &total) ||
+	    !rtkvm_parse_i64(text, 0, total, &surplus))
+		return -EILSEQ;
+	snprintf(out, RTKVM_VALUE_MAX, "%lld", (long long)(total - surplus));
+	return 0;
+}
+
+int rtkvm_knob_read(struct rtkvm *rt, int knob, unsigned int index, char out[RTKVM_VALUE_MAX])
+{
+	const struct knob *k = find(knob);
+	char path[RTKVM_PATH_MAX];
+	ssize_t len;
+
+	out[0] = '\0';
+	if (!k)
+		return -EINVAL;
+	rtkvm_knob_path(knob, index, path, sizeof(path));
+	len = rtkvm_file_read_quiet(rt, path, out, RTKVM_VALUE_MAX);
+	if (len < 0)
+		return (int)len;
+	if (is_hugepages(knob)) {
+		int ret = subtract_surplus(rt, k, knob, index, out);
+
+		if (ret < 0)
+			return ret;
+	}
+	/* what cannot be spelled cannot be given back */
+	return rtkvm_knob_value_ok(knob, out, false) ? 0 : -EILSEQ;
+}
+
+int rtkvm_knob_writable(struct rtkvm *rt, int knob, unsigned int index)
+{
+	char path[RTKVM_PATH_MAX];
+	int fd;
+
+	rtkvm_knob_path(knob, index, path, sizeof(path));
+	fd = rtkvm_open_quiet(rt, path, O_WRONLY);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+int rtkvm_knob_write(struct rtkvm *rt, int knob, unsigned int index, const char *text)
+{
+	char path[RTKVM_PATH_MAX], line[RTKVM_VALUE_MAX + 1];
+
+	rtkvm_knob_path(knob, index, path, sizeof(path));
+	snprintf(line, sizeof(line), "%s\n", text);
+	return rtkvm_file_write_quiet(rt, path, line);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Inner side of lib/lease, for its own files and tests. Other modules change
+ * the host through rtkvm/lease.h alone.
+ *
+ * From the bottom up: knob.c and thread.c know things of the host; change.c
+ * is one change of either kind; journal.c is the text of a journal, without
+ * any file; store.c keeps journals in the state directory that statedir.c
+ * opens; scan.c finds all of them; undo.c gives back; lease.c, restore.c and
+ * status.c are the public calls.
+ */
+#ifndef RTKVM_LEASE_PRIV_H
+#define RTKVM_LEASE_PRIV_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <rtkvm/lease.h>
+
+#include "core/core.h"
+#include "core/reports.h"
+
+/* Room for a value as text, with its terminator. */
+#define RTKVM_VALUE_MAX 4096
+/* Room for a line of a journal, with its terminator. */
+#define RTKVM_LINE_MAX (2 * RTKVM_VALUE_MAX + 256)
+/* A longer journal is refused, and not written. */
+#define RTKVM_JOURNAL_MAX (4U << 20)
+/* Room for a label such as "irq-affinity 24". */
+#define RTKVM_LABEL_MAX 64
+/* Longest name of a lease. */
+#define RTKVM_NAME_MAX 31
+
+/* Kinds of change. */
+enum {
+	RTKVM_CHANGE_KNOB = 1,
+	RTKVM_CHANGE_SCHED = 2, /* of a thread */
+	RTKVM_CHANGE_CPUS = 3,  /* of a thread */
+	RTKVM_CHANGE_HOLD = 4,  /* C-states; ends with its descriptor, nothing to undo */
+};
+
+/*
+ * One change. Values are text in the spelling of the kind: as the knob's file
+ * has them, POLICY:PRIORITY:RESET_ON_FORK, a CPU list. Owned by the change.
+ */
+struct rtkvm_change {
+	int kind;
+	int knob;           /* RTKVM_CHANGE_KNOB: one of RTKVM_KNOB_* */
+	unsigned int index; /* and which of them */
+	pid_t tid;          /* threads: the id, */
+	uint64_t start;     /* which is this thread's only with this start time */
+	unsigned int seq;   /* number of its record */
+	uint64_t time;      /* CLOCK_BOOTTIME, ns */
+	bool undone;        /* nothing left to give back */
+	char *before;       /* NULL for a hold */
+	char *after;
+};
+
+/* Header of a journal: whose and where it may be replayed. */
+struct rtkvm_journal_owner {
+	char boot_id[37];
+	uid_t uid;
+	uint64_t pidns; /* inode of the pid namespace; 0: not known */
+	pid_t pid;      /* who made it; the lock says whether it lives */
+	uint64_t start;
+	bool made_up; /* root was not "/" */
+	char name[RTKVM_NAME_MAX + 1];
+};
+
+struct rtkvm_journal {
+	struct rtkvm_journal_owner owner;
+	struct rtkvm_change *changes;
+	size_t count;
+	unsigned int next_seq;
+	bool headless;     /* ends within its header: no change was made */
+	bool torn;         /* ends within a record: that change was not made */
+	bool unterminated; /* the last record lacks its line feed only */
+	size_t valid;      /* bytes up to the end of the last whole record */
+};
+
+/* A journal in the state directory. */
+struct rtkvm_store {
+	int dir_fd; /* not owned */
+	int fd;     /* with the lock; -1: none */
+	bool broken; /* nothing can be added any more */
+	size_t size;
+	size_t left; /* undo.c: changes that it has not looked at yet */
+	char file[64];
+	struct rtkvm_journal journal;
+};
+
+/* knob.c: the closed table. All pure but _read and _write. */
+const char *rtkvm_knob_name(int knob); /* NULL: unknown */
+bool rtkvm_knob_indexed(int knob);
+bool rtkvm_knob_index_ok(int knob, unsigned int index);
+/* Spelled as the file has it; strict: also in the range that a lease may set. */
+bool rtkvm_knob_value_ok(int knob, const char *text, bool strict);
+bool rtkvm_knob_equal(int knob, const char *a, const char *b);
+/* From the spelling of the public header; false: malformed or out of range. */
+bool rtkvm_knob_spell(int knob, const char *value, char out[RTKVM_VALUE_MAX]);
+void rtkvm_knob_path(int knob, unsigned int index, char *out, size_t size);
+int rtkvm_knob_read(struct rtkvm *rt, int knob, unsigned int index, char out[RTKVM_VALUE_MAX]);
+int rtkvm_knob_write(struct rtkvm *rt, int knob, unsigned int index, const char *text);
+int rtkvm_knob_writable(struct rtkvm *rt, int knob, unsigned int index);
+
+/* thread.c. -ESRCH: the thread has ended. */
+struct rtkvm_sched {
+	int policy;
+	int priority;
+	bool reset_on_fork;
+};
+bool rtkvm_sched_parse(const char *text, bool strict, struct rtkvm_sched *sched);
+void rtkvm_sched_print(const struct rtkvm_sched *sched, char *out, size_t size);
+int rtkvm_sched_read(pid_t tid, struct rtkvm_sched *sched);
+int rtkvm_sched_write(pid_t tid, const struct rtkvm_sched *sched);
+bool rtkvm_thread_cpus_ok(const char *text);
+bool rtkvm_thread_cpus_equal(const char *a, const char *b);
+int rtkvm_thread_cpus_read(pid_t tid, char out[RTKVM_VALUE_MAX]);
+int rtkvm_thread_cpus_write(pid_t tid, const char *text);
+int rtkvm_thread_start(struct rtkvm *rt, pid_t tid, uint64_t *start);
+
+/* change.c. _read, _write: 0 or -errno without recording an error. */
+bool rtkvm_change_valid(const struct rtkvm_change *c);
+bool rtkvm_change_equal(const struct rtkvm_change *c, const char *a, const char *b);
+bool rtkvm_change_same_target(const struct rtkvm_change *a, const struct rtkvm_change *b);
+int rtkvm_change_read(struct rtkvm *rt, const struct rtkvm_change *c, char out[RTKVM_VALUE_MAX]);
+int rtkvm_change_write(struct rtkvm *rt, const struct rtkvm_change *c, const char *text);
+void rtkvm_change_label(const struct rtkvm_change *c, char out[RTKVM_LABEL_MAX]);
+/* Where it is, for an error: a path or a system call. */
+void rtkvm_change_where(const struct rtkvm_change *c, char *out, size_t size);
+/* What can be done about errno err of it; NULL: nothing known. */
+const char *rtkvm_change_remedy(const struct rtkvm_change *c, int err);
+/* A value for people. */
+void rtkvm_change_say(const struct rtkvm_change *c, const char *text, char *out, size_t size);
+void rtkvm_change_clear(struct rtkvm_change *c);
+
+/* journal.c: pure. Each _format gives the length of a line with its line feed. */
+uint32_t rtkvm_crc32(const char *data, size_t len);
+size_t rtkvm_journal_format_header(const struct rtkvm_journal_owner *owner,
+				   char out[RTKVM_LINE_MAX]);
+size_t rtkvm_journal_format_change(const struct rtkvm_change *c, char out[RTKVM_LINE_MAX]);
+size_t rtkvm_journal_format_undone(unsigned int seq, uint64_t time, unsigned int undone,
+				   char out[RTKVM_LINE_MAX]);
+bool rtkvm_lease_name_ok(const char *name);
+bool rtkvm_boot_id_ok(const char *text);
+
+/*
+ * Read a whole journal. 0; -EBADMSG with the reason in why; -ENOMEM. What it
+ * holds is freed by rtkvm_journal_clear(), also after an error.
+ */
+#define RTKVM_WHY_MAX 96
+int rtkvm_journal_parse(const char *text, size_t len, struct rtkvm_journal *j,
+			char why[RTKVM_WHY_MAX]);
+int rtkvm_journal_add(struct rtkvm_journal *j, struct rtkvm_change *c); /* takes its texts */
+size_t rtkvm_journal_open_changes(const struct rtkvm_journal *j);
+void rtkvm_journal_clear(struct rtkvm_journal *j);
+
+/*
+ * statedir.c: descriptor of the folder with the journals, error recorded.
+ * Without create, -ENOENT when nothing was ever journaled (not recorded).
+ */
+int rtkvm_statedir_open(struct rtkvm *rt, bool create);
+/* The lock that restores, releases and status take turns by; waits up to 10 s. */
+int rtkvm_statedir_lock(struct rtkvm *rt, int dir_fd, bool exclusive);
+void rtkvm_statedir_unlock(int dir_fd);
+int rtkvm_boot_id(struct rtkvm *rt, char out[37]);
+uint64_t rtkvm_pidns(void); /* inode of the caller's pid namespace; 0: not known */
+
+/* store.c */
+uint64_t rtkvm_boottime(void);
+int rtkvm_store_create(struct rtkvm *rt, int dir_fd, const struct rtkvm_journal_owner *owner,
+		       struct rtkvm_store *s);
+/* Synced when it returns 0, and added to s->journal. Takes the texts of c then. */
+int rtkvm_store_add(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c);
+void rtkvm_store_undone(struct rtkvm_store *s, struct rtkvm_change *c);
+/* Before the first record is added to a journal that was read: cut its torn tail. */
+void rtkvm_store_mend(struct rtkvm_store *s);
+int rtkvm_store_remove(struct rtkvm_store *s);
+void rtkvm_store_close(struct rtkvm_store *s);
+
+/* scan.c */
+enum {
+	RTKVM_FOUND_DEAD = 1, /* nobody has it: its lock is ours now (not for a look) */
+	RTKVM_FOUND_LIVE,
+	RTKVM_FOUND_HEADLESS,   /* locked like a dead one */
+	RTKVM_FOUND_OTHER_BOOT, /* locked like a dead one */
+	RTKVM_FOUND_REFUSED,    /* reason in why */
+};
+
+struct rtkvm_found {
+	int what;
+	struct rtkvm_store store;
+	char why[RTKVM_WHY_MAX];
+};
+
+struct rtkvm_scan {
+	struct rtkvm_found *found;
+	size_t count;
+	char overflow[RTKVM_WHY_MAX]; /* why files were left out; "": none were */
+};
+
+/* Look at all files. take: lock dead ones and keep their descriptors. */
+int rtkvm_scan(struct rtkvm *rt, int dir_fd, const char *boot_id, const char *skip, bool take,
+	       struct rtkvm_scan *scan);
+void rtkvm_scan_free(struct rtkvm_scan *scan);
+
+/* undo.c */
+/*
+ * Undo the open changes of all stores, the latest first. Changes that a live
+ * lease of others turned again later wait for that one. own: its items carry
+ * no lease name. Returns 0, or -EIO when something is left that needs another
+ * try.
+ */
+struct rtkvm_undo {
+	struct rtkvm *rt;
+	struct rtkvm_store **stores;
+	size_t count;
+	const struct rtkvm_scan *others; /* may be NULL */
+	const struct rtkvm_store *own;   /* may be NULL */
+	struct rtkvm_report *report;     /* may be NULL */
+};
+int rtkvm_undo(const struct rtkvm_undo *u);
+/* Does a live lease of others hold the target of c since later? Its name, or NULL. */
+const char *rtkvm_undo_held_by(const struct rtkvm_change *c, const struct rtkvm_scan *others);
+
+#endif

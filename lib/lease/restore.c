@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rtkvm_restore(): what owners that died left to be undone.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lease_priv.h"
+
+static void add_journal(struct rtkvm_report *report, const struct rtkvm_found *f, int state,
+			bool problem, const char *why)
+{
+	char feature[96];
+
+	snprintf(feature, sizeof(feature), "journal %s", f->store.file);
+	rtkvm_report_add(report, feature, state, problem, "%s", why);
+}
+
+/* What needs no undoing. False: it needs attention. */
+static bool settle(struct rtkvm_found *f, struct rtkvm_report *report)
+{
+	char why[RTKVM_WHY_MAX + 96];
+
+	switch (f->what) {
+	case RTKVM_FOUND_LIVE:
+		snprintf(why, sizeof(why), "owner lives (made by pid %d): left alone",
+			 (int)f->store.journal.owner.pid);
+		rtkvm_report_add(report, f->store.journal.owner.name, RTKVM_STATE_VERIFIED, false,
+				 "%s", why);
+		return true;
+	case RTKVM_FOUND_HEADLESS:
+		add_journal(report, f, RTKVM_STATE_VERIFIED, false,
+			    "dropped: its owner ended before its first change");
+		rtkvm_store_remove(&f->store);
+		return true;
+	case RTKVM_FOUND_OTHER_BOOT:
+		snprintf(why, sizeof(why),
+			 "dropped: lease \"%s\" was of another boot, whose end undid it",
+			 f->store.journal.owner.name);
+		add_journal(report, f, RTKVM_STATE_VERIFIED, false, why);
+		rtkvm_store_remove(&f->store);
+		return true;
+	case RTKVM_FOUND_REFUSED:
+		snprintf(why, sizeof(why),
+			 "refused, nothing changed for it: %s; look at it, then remove it", f->why);
+		add_journal(report, f, RTKVM_STATE_OFF, true, why);
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Undo all dead ones; true: all is well. */
+static int undo_dead(struct rtkvm *rt, struct rtkvm_scan *scan, struct rtkvm_report *report)
+{
+	struct rtkvm_undo u = { .rt = rt, .others = scan, .report = report };
+	int ret;
+
+	u.stores = calloc(scan->count + 1, sizeof(struct rtkvm_store *));
+	if (!u.stores)
+		return rtkvm_fail(rt, ENOMEM, NULL, NULL, "no memory to restore");
+	for (size_t i = 0; i < scan->count; i++) {
+		struct rtkvm_found *f = &scan->found[i];
+
+		if (f->what != RTKVM_FOUND_DEAD)
+			continue;
+		if (f->store.journal.torn)
+			add_journal(report, f, RTKVM_STATE_VERIFIED, false,
+				    "its last record is incomplete: that change was not made");
+		rtkvm_store_mend(&f->store);
+		u.stores[u.count++] = &f->store;
+	}
+	ret = rtkvm_undo(&u);
+	for (size_t i = 0; i < u.count; i++) {
+		if (!rtkvm_journal_open_changes(&u.stores[i]->journal) &&
+		    rtkvm_store_remove(u.stores[i]) < 0)
+			ret = -EIO;
+		else if (!u.stores[i]->journal.count)
+			rtkvm_report_add(report, u.stores[i]->journal.owner.name,
+					 RTKVM_STATE_VERIFIED, false,
+					 "its owner ended before its first change");
+	}
+	free(u.stores);
+	return ret;
+}
+
+static int restore(struct rtkvm *rt, int dir_fd, struct rtkvm_report *report)
+{
+	struct rtkvm_scan scan;
+	char boot_id[37];
+	int ret = rtkvm_boot_id(rt, boot_id);
+	bool refused = false;
+
+	if (ret == 0)
+		ret = rtkvm_statedir_lock(rt, dir_fd, true);
+	if (ret == 0)
+		ret = rtkvm_scan(rt, dir_fd, boot_id, NULL, true, &scan);
+	if (ret < 0)
+		return ret;
+	for (size_t i = 0; i < scan.count; i++)
+		if (!settle(&scan.found[i], report))
+			refused = true;
+	if (scan.overflow[0]) {
+		rtkvm_report_add(report, "journals", RTKVM_STATE_OFF, true, "%s", scan.overflow);
+		refused = true;
+	}
+	ret = undo_dead(rt, &scan, report);
+	rtkvm_scan_free(&scan);
+	if (ret == -EIO || (ret == 0 && refused))
+		ret = rtkvm_fail(rt, EIO, rt->state_dir, "see the report",
+				 refused ? "some journals were refused" :
+					   "not everything could be given back");
+	return ret;
+}
+
+int rtkvm_restore(struct rtkvm *rt, struct rtkvm_report **out)
+{
+	struct rtkvm_report *report;
+	int dir_fd, ret, given;
+
+	if (out)
+		*out = NULL;
+	if (!rt)
+		return rtkvm_fail(NULL, EINVAL, "rtkvm_restore", NULL, "rt is NULL");
+	dir_fd = rtkvm_statedir_open(rt, false);
+	if (dir_fd < 0 && dir_fd != -ENOENT)
+		return dir_fd;
+	report = rtkvm_report_new();
+	ret = 0;
+	if (dir_fd >= 0) {
+		ret = restore(rt, dir_fd, report);
+		rtkvm_statedir_unlock(dir_fd);
+		close(dir_fd);
+	}
+	given = rtkvm_report_finish(report, out);
+	return ret < 0 || !out ? ret : given;
+}

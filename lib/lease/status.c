@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rtkvm_status(): what is leased now. Changes nothing, and takes no lock
+ * longer than a look.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lease_priv.h"
+
+static void add_change(struct rtkvm *rt, struct rtkvm_report *report, const char *lease,
+		       const struct rtkvm_change *c, bool live, bool here)
+{
+	char label[RTKVM_LABEL_MAX], full[RTKVM_LABEL_MAX + RTKVM_NAME_MAX + 2];
+	char now[RTKVM_VALUE_MAX] = "", before[128], after[128], shown[128];
+	int ret;
+
+	rtkvm_change_label(c, label);
+	snprintf(full, sizeof(full), "%s/%s", lease, label);
+	if (c->kind == RTKVM_CHANGE_HOLD) {
+		rtkvm_report_add(report, full, live ? RTKVM_STATE_ACCEPTED : RTKVM_STATE_OFF, false,
+				 live ? "at most %s us to leave a C-state" :
+					"the kernel ended it with its owner (was %s us)",
+				 c->after);
+		return;
+	}
+	rtkvm_change_say(c, c->before, before, sizeof(before));
+	rtkvm_change_say(c, c->after, after, sizeof(after));
+	ret = here || c->kind == RTKVM_CHANGE_KNOB ? rtkvm_change_read(rt, c, now) : -EXDEV;
+	rtkvm_change_say(c, now, shown, sizeof(shown));
+	if (ret == -ESRCH)
+		rtkvm_report_add(report, full, RTKVM_STATE_OFF, false, "the thread has ended");
+	else if (ret == -EXDEV)
+		rtkvm_report_add(report, full, RTKVM_STATE_UNVERIFIABLE, false,
+				 "thread of another pid namespace; %s, %s before", after, before);
+	else if (ret < 0)
+		rtkvm_report_add(report, full, RTKVM_STATE_UNVERIFIABLE, true,
+				 "cannot be read: %s", strerror(-ret));
+	else if (rtkvm_change_equal(c, now, c->after))
+		rtkvm_report_add(report, full, RTKVM_STATE_VERIFIED, false, "%s; %s before", shown,
+				 before);
+	else
+		rtkvm_report_add(report, full, RTKVM_STATE_OFF, live,
+				 "is %s, the lease set %s; %s before", shown, after, before);
+}
+
+static void add_lease(struct rtkvm *rt, struct rtkvm_report *report, const struct rtkvm_found *f,
+		      uint64_t pidns)
+{
+	const struct rtkvm_journal *j = &f->store.journal;
+	bool live = f->what == RTKVM_FOUND_LIVE;
+
+	if (live)
+		rtkvm_report_add(report, j->owner.name, RTKVM_STATE_VERIFIED, false,
+				 "held; made by pid %d", (int)j->owner.pid);
+	else
+		rtkvm_report_add(report, j->owner.name, RTKVM_STATE_OFF, true,
+				 "its owner (pid %d) is gone: run rtkvm restore",
+				 (int)j->owner.pid);
+	for (size_t i = 0; i < j->count; i++)
+		if (!j->changes[i].undone)
+			add_change(rt, report, j->owner.name, &j->changes[i], live,
+				   j->owner.pidns == pidns);
+}
+
+static bool add_found(struct rtkvm *rt, struct rtkvm_report *report, const struct rtkvm_found *f,
+		      uint64_t pidns)
+{
+	char feature[96];
+
+	snprintf(feature, sizeof(feature), "journal %s", f->store.file);
+	switch (f->what) {
+	case RTKVM_FOUND_REFUSED:
+		rtkvm_report_add(report, feature, RTKVM_STATE_OFF, true, "refused: %s", f->why);
+		return false;
+	case RTKVM_FOUND_OTHER_BOOT:
+		rtkvm_report_add(report, feature, RTKVM_STATE_OFF, false,
+				 "lease \"%s\" of another boot, whose end undid it: rtkvm restore "
+				 "drops it",
+				 f->store.journal.owner.name);
+		return true;
+	case RTKVM_FOUND_HEADLESS:
+		rtkvm_report_add(report, feature, RTKVM_STATE_OFF, false,
+				 "without a change: rtkvm restore drops it");
+		return true;
+	default:
+		add_lease(rt, report, f, pidns);
+		return true;
+	}
+}
+
+static int status(struct rtkvm *rt, int dir_fd, struct rtkvm_report *report)
+{
+	struct rtkvm_scan scan;
+	char boot_id[37];
+	bool refused = false;
+	int ret = rtkvm_boot_id(rt, boot_id);
+
+	if (ret == 0)
+		ret = rtkvm_statedir_lock(rt, dir_fd, false);
+	if (ret == 0)
+		ret = rtkvm_scan(rt, dir_fd, boot_id, NULL, false, &scan);
+	if (ret < 0)
+		return ret;
+	for (size_t i = 0; i < scan.count; i++)
+		if (!add_found(rt, report, &scan.found[i], rtkvm_pidns()))
+			refused = true;
+	if (scan.overflow[0]) {
+		rtkvm_report_add(report, "journals", RTKVM_STATE_OFF, true, "%s", scan.overflow);
+		refused = true;
+	}
+	rtkvm_scan_free(&scan);
+	return refused ? rtkvm_fail(rt, EIO, rt->state_dir, "see the report",
+				    "some journals cannot be read") :
+			 0;
+}
+
+int rtkvm_status(struct rtkvm *rt, struct rtkvm_report **out)
+{
+	struct rtkvm_report *report;
+	int dir_fd, ret = 0, given;
+
+	if (out)
+		*out = NULL;
+	if (!rt || !out)
+		return rtkvm_fail(rt, EINVAL, "rtkvm_status", NULL, "%s is NULL",
+				  rt ? "report" : "rt");
+	dir_fd = rtkvm_statedir_open(rt, false);
+	if (dir_fd < 0 && dir_fd != -ENOENT)
+		return dir_fd;
+	report = rtkvm_report_new();
+	if (dir_fd >= 0) {
+		ret = status(rt, dir_fd, report);
+		rtkvm_statedir_unlock(dir_fd);
+		close(dir_fd);
+	}
+	given = rtkvm_report_finish(report, out);
+	return ret < 0 ? ret : given;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Guard: may this process raise its threads and lock its memory? Rules of
+ * sched_setscheduler(2), mlockall(2), and of CONFIG_RT_GROUP_SCHED: a thread
+ * in a v1 cpu cgroup without real-time runtime gets EPERM, root's as well.
+ */
+#include <limits.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "guard.h"
+
+#define CGROUP_TEXT 16384
+
+/* sched_setscheduler() and mlock() ask for it in the initial user namespace. */
+static bool has_capability(struct rtkvm *rt, unsigned int cap)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { 0 } };
+	unsigned long long inner, outer, count;
+	char map[4096];
+
+	if (syscall(SYS_capget, &head, data) < 0 || !(data[cap / 32].effective >> (cap % 32) & 1))
+		return false;
+	if (rtkvm_file_read_quiet(rt, "/proc/self/uid_map", map, sizeof(map)) <= 0)
+		return true;
+	return sscanf(map, "%llu %llu %llu", &inner, &outer, &count) != 3 ||
+	       (inner == 0 && outer == 0 && count == UINT_MAX);
+}
+
+/* Is "cpu" one of the words of a list "cpu,cpuacct"? */
+static bool names_cpu(const char *list, size_t len)
+{
+	while (len) {
+		const char *comma = memchr(list, ',', len);
+		size_t word = comma ? (size_t)(comma - list) : len;
+
+		if (word == 3 && !memcmp(list, "cpu", 3))
+			return true;
+		word += comma ? 1 : 0;
+		list += word;
+		len -= word;
+	}
+	return false;
+}
+
+/* Path of the process in the hierarchy with the cpu controller. */
+static bool cgroup_path(const char *text, char *path, size_t size)
+{
+	for (const char *line = text; *line;) {
+		size_t len = strcspn(line, "\n");
+		const char *list = memchr(line, ':', len);
+		const char *at = list ? memchr(list + 1, ':', len - (size_t)(list + 1 - line)) : NULL;
+
+		if (at && names_cpu(list + 1, (size_t)(at - list - 1))) {
+			len -= (size_t)(at + 1 - line);
+			if (len >= size)
+				return false;
+			memcpy(path, at + 1, len);
+			path[len] = '\0';
+			return true;
+		}
+		line += len + (line[len] == '\n');
+	}
+	return false;
+}
+
+/* Copy a field of mountinfo, where blanks are written in octal: \040. */
+static bool copy_field(const char *from, char *to, size_t size)
+{
+	size_t n = 0;
+
+	while (*from && *from != ' ' && *from != '\n') {
+		if (n + 1 >= size)
+			return false;
+		if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' &&
+		    from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
+			to[n++] = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 |
+					 (from[3] - '0'));
+			from += 4;
+		} else {
+			to[n++] = *from++;
+		}
+	}
+	to[n] = '\0';
+	return n > 0;
+}
+
+/* The n-th field, counted from 0, of a line; NULL if it has fewer. */
+static const char *field(const char *line, unsigned int n)
+{
+	while (n--) {
+		line += strcspn(line, " \n");
+		if (*line != ' ')
+			return NULL;
+		line++;
+	}
+	return line;
+}
+
+/* "ID PARENT DEV ROOT MOUNTPOINT OPTIONS [OPTIONAL]... - TYPE SOURCE OPTIONS" */
+static bool is_cpu_mount(const char *line)
+{
+	size_t len = strcspn(line, "\n");
+	const char *dash = memmem(line, len, " - ", 3), *options;
+
+	if (!dash || strncmp(dash + 3, "cgroup ", 7))
+		return false;
+	options = field(dash + 3, 2);
+	return options && names_cpu(options, strcspn(options, "\n"));
+}
+
+bool plan_cgroup_rt_file(const char *cgroup, const char *mountinfo, char *path, size_t size)
+{
+	char own[RTKVM_PATH_MAX], root[RTKVM_PATH_MAX], mount[RTKVM_PATH_MAX];
+	const char *tail = own;
+	size_t len;
+
+	if (!cgroup_path(cgroup, own, sizeof(own)))
+		return false;
+	for (const char *line = mountinfo; *line;) {
+		const char *f = is_cpu_mount(line) ? field(line, 3) : NULL;
+
+		if (f && copy_field(f, root, sizeof(root)) && root[0] == '/' &&
+		    copy_field(field(f, 1) ? field(f, 1) : "", mount, sizeof(mount)) &&
+		    mount[0] == '/')
+			goto found;
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	return false;
+found:
+	len = strcmp(root, "/") ? strlen(root) : 0;
+	if (!strncmp(own, root, len) && (own[len] == '/' || !own[len]))
+		tail = own + len;
+	if (strstr(tail, "/.."))
+		tail = ""; /* outside of what this cgroup namespace shows */
+	if (!strcmp(tail, "/"))
+		tail = "";
+	return snprintf(path, size, "%s%s/cpu.rt_runtime_us", mount, tail) < (int)size &&
+	       !strstr(path, "/../");
+}
+
+/* Is there real-time runtime for the tasks of this /proc/.../cgroup file? */
+static bool cgroup_may(struct rtkvm *rt, const char *cgroup_file, struct plan_finding *found)
+{
+	char *cgroup = malloc(2 * CGROUP_TEXT), *mounts = cgroup ? cgroup + CGROUP_TEXT : NULL;
+	char path[RTKVM_PATH_MAX], text[64];
+	bool may = true;
+
+	if (!cgroup)
+		return true;
+	if (rtkvm_file_read_quiet(rt, cgroup_file, cgroup, CGROUP_TEXT) > 0 &&
+	    rtkvm_file_read_quiet(rt, "/proc/self/mountinfo", mounts, CGROUP_TEXT) > 0 &&
+	    plan_cgroup_rt_file(cgroup, mounts, path, sizeof(path)) &&
+	    rtkvm_file_read_quiet(rt, path, text, sizeof(text)) > 0 && !strcmp(text, "0")) {
+		may = false;
+		snprintf(found->where, sizeof(found->where), "%.255s", path);
+		snprintf(found->reason, sizeof(found->reason),
+			 "the cpu cgroup has no real-time runtime (%.300s is 0)", path);
+		snprintf(found->remedy, sizeof(found->remedy),
+			 "give it some, e.g. echo 900000 > %.120s (its parents need as much), or move "
+			 "the process to another cpu cgroup", path);
+	}
+	free(cgroup);
+	return may;
+}
+
+static bool cgroups_may(struct rtkvm_plan *plan, const struct plan_thread *thread,
+			struct plan_finding *found)
+{
+	const struct plan_thread *t = NULL;
+	char file[64];
+
+	if (thread) {
+		snprintf(file, sizeof(file), "/proc/%d/task/%d/cgroup", thread->tgid, thread->tid);
+		return cgroup_may(plan->rt, file, found);
+	}
+	if (!cgroup_may(plan->rt, "/proc/self/cgroup", found))
+		return false;
+	while ((t = plan_threads_next(&plan->threads, t)))
+		if (!plan->rt->made_up && !cgroups_may(plan, t, found))
+			return false;
+	return true;
+}
+
+bool plan_guard_may_raise(struct rtkvm_plan *plan, int priority, const struct plan_thread *thread,
+			  struct plan_finding *found)
+{
+	struct rlimit limit = { 0, 0 };
+
+	getrlimit(RLIMIT_RTPRIO, &limit);
+	if (!has_capability(plan->rt, CAP_SYS_NICE) && limit.rlim_cur < (rlim_t)priority) {
+		snprintf(found->reason, sizeof(found->reason),
+			 "priority %d needs CAP_SYS_NICE or an RLIMIT_RTPRIO of %d, which is %llu",
+			 priority, priority, (unsigned long long)limit.rlim_cur);
+		snprintf(found->remedy, sizeof(found->remedy),
+			 "give the process CAP_SYS_NICE, or rtprio %d in limits.conf "
+			 "(LimitRTPRIO=%d of systemd)", priority, priority);
+		return false;
+	}
+	return cgroups_may(plan, thread, found);
+}
+
+static bool may_lock(struct rtkvm_plan *plan, struct plan_finding *found)
+{
+	struct rlimit limit = { 0, 0 };
+	char status[8192], text[32];
+	unsigned long long size;
+
+	if (has_capability(plan->rt, CAP_IPC_LOCK))
+		return true;
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (limit.rlim_cur == RLIM_INFINITY)
+		return true;
+	if (rtkvm_file_read_quiet(plan->rt, "/proc/self/status", status, sizeof(status)) < 0 ||
+	    !plan_status_value(status, "VmSize", text, sizeof(text)) ||
+	    sscanf(text, "%18llu kB", &size) != 1)
+		return true;
+	if (limit.rlim_cur / 1024 >= size)
+		return true;
+	snprintf(found->reason, sizeof(found->reason),
+		 "locking the %llu kB of this process needs CAP_IPC_LOCK or an RLIMIT_MEMLOCK of "
+		 "that, which is %llu kB", size, (unsigned long long)limit.rlim_cur / 1024);
+	snprintf(found->remedy, sizeof(found->remedy),
+		 "give the process CAP_IPC_LOCK, or memlock unlimited in limits.conf "
+		 "(LimitMEMLOCK=infinity of systemd)");
+	return false;
+}
+
+int plan_guard_privilege(const struct plan_facts *facts, struct plan_finding *found)
+{
+	struct rtkvm_plan *plan = facts->plan;
+	int top = 0;
+
+	for (int role = 0; role < RTKVM_ROLE_COUNT; role++) {
+		int priority = plan_spec_role(&plan->spec, role).priority;
+
+		if (priority > top)
+			top = priority;
+	}
+	if (top && (!plan_guard_may_raise(plan, top, NULL, found) || !may_lock(plan, found)))
+		return PLAN_GUARD_OBJECTS;
+	if (top)
+		snprintf(found->reason, sizeof(found->reason),
+			 "may run threads at priority %d and lock its memory", top);
+	else
+		snprintf(found->reason, sizeof(found->reason), "a plan without real-time needs none");
+	return PLAN_GUARD_FINE;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Guards: what makes a plan harmful or impossible on this host. Each looks at
+ * facts and says what it found; what follows from it (refuse, warn, nothing)
+ * is in guard.c alone.
+ */
+#ifndef RTKVM_PLAN_GUARD_H
+#define RTKVM_PLAN_GUARD_H
+
+#include "plan.h"
+
+/* What a guard has to say. */
+struct plan_finding {
+	char reason[512]; /* with the measured value */
+	char where[256];  /* file; "" for none */
+	char remedy[256];
+};
+
+enum {
+	PLAN_GUARD_FINE,
+	PLAN_GUARD_OBJECTS,
+	PLAN_GUARD_UNKNOWN /* the facts cannot be read */
+};
+
+/* What all guards look at. */
+struct plan_facts {
+	struct rtkvm_plan *plan;
+	unsigned int vcpus;         /* vCPU threads that there are or will be */
+	bool cpus_known;
+	struct rtkvm_cpus cpus;     /* of all vCPU threads */
+	struct rtkvm_cpus process;  /* of the process, the default of each thread */
+	struct plan_sched_want vcpu;
+};
+
+typedef int plan_guard_fn(const struct plan_facts *facts, struct plan_finding *found);
+
+plan_guard_fn plan_guard_overcommit;
+plan_guard_fn plan_guard_kthreads;
+plan_guard_fn plan_guard_throttle;
+plan_guard_fn plan_guard_privilege;
+plan_guard_fn plan_guard_top;
+
+/* May this process make a thread (NULL: any of its) real-time? If not, why. */
+bool plan_guard_may_raise(struct rtkvm_plan *plan, int priority, const struct plan_thread *thread,
+			  struct plan_finding *found);
+
+/*
+ * Value of a "Key:\tvalue" line of /proc/PID/status, copied without blanks
+ * around it. false: there is none, or it does not fit.
+ */
+bool plan_status_value(const char *status, const char *key, char *value, size_t size);
+
+/*
+ * File that holds the real-time runtime of a v1 cpu cgroup, from the texts of
+ * /proc/PID/cgroup and /proc/PID/mountinfo. false: there is no such hierarchy.
+ */
+bool plan_cgroup_rt_file(const char *cgroup, const char *mountinfo, char *path, size_t size);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A watch as an object: which process, how often, and the descriptor to poll.
+ * What a dispatch does is in dispatch.c.
+ *
+ * A timer and, for another process, its end wake the caller. The kernel's
+ * proc connector would tell of new threads at once, but it needs
+ * CAP_NET_ADMIN in the initial namespaces, makes every fork of the host
+ * slower, and before Linux 6.6 its listener count outlives a killed listener.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "guard.h"
+#include "watch.h"
+
+#define INTERVAL_MS 100
+#define INTERVAL_MAX_MS 60000
+
+/* The number must be a process's, not one of its other threads'. */
+static int check_process(struct rtkvm *rt, pid_t pid)
+{
+	char path[RTKVM_PATH_MAX], status[8192], tgid[16];
+	int64_t value;
+	ssize_t len;
+
+	rtkvm_path(rt, path, "/proc/%d/status", pid);
+	len = rtkvm_file_read_quiet(rt, path, status, sizeof(status));
+	if (len == -EACCES || len == -EPERM)
+		return rtkvm_fail(rt, EACCES, path, "run as root, or as the user of that process",
+				  "may not look at process %d", pid);
+	if (len < 0)
+		return rtkvm_fail(rt, ESRCH, path, NULL, "no process %d", pid);
+	if (plan_status_value(status, "Tgid", tgid, sizeof(tgid)) &&
+	    rtkvm_parse_i64(tgid, 1, INT32_MAX, &value) && value != pid)
+		return rtkvm_fail(rt, EINVAL, path, "give the number of the process",
+				  "%d is a thread of process %lld", pid, (long long)value);
+	return 0;
+}
+
+static int arm(struct rtkvm_watch *watch, unsigned int first_ms)
+{
+	unsigned int ms = watch->interval_ms;
+	struct itimerspec when = {
+		.it_value = { first_ms / 1000, first_ms % 1000 * 1000000L },
+		.it_interval = { ms / 1000, ms % 1000 * 1000000L },
+	};
+
+	return timerfd_settime(watch->timer_fd, 0, &when, NULL) < 0 ? -errno : 0;
+}
+
+void plan_watch_hurry(struct rtkvm_watch *watch, unsigned int ms)
+{
+	if (ms < watch->interval_ms)
+		arm(watch, ms);
+}
+
+static int poll_also(struct rtkvm_watch *watch, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_fds(struct rtkvm_watch *watch)
+{
+	int ret;
+
+	watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	watch->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (watch->epoll_fd < 0 || watch->timer_fd < 0)
+		return -errno;
+	if (watch->pid != watch->owner && !watch->plan->rt->made_up)
+		watch->pid_fd = (int)syscall(SYS_pidfd_open, watch->pid, 0);
+	ret = poll_also(watch, watch->timer_fd);
+	if (ret == 0 && watch->pid_fd >= 0)
+		ret = poll_also(watch, watch->pid_fd);
+	return ret < 0 ? ret : arm(watch, watch->interval_ms);
+}
+
+int rtkvm_watch_new(struct rtkvm_plan *plan, pid_t pid, struct rtkvm_lease *lease,
+		    struct rtkvm_watch **out)
+{
+	struct rtkvm_watch *watch;
+	int ret;
+
+	if (!out)
+		return rtkvm_fail(NULL, EINVAL, "rtkvm_watch_new", NULL, "watch is NULL");
+	*out = NULL;
+	if (!plan || pid < 0)
+		return rtkvm_fail(NULL, EINVAL, "rtkvm_watch_new", NULL, "%s",
+				  plan ? "the process number is negative" : "plan is NULL");
+	if (pid && pid != getpid() && !lease)
+		return rtkvm_fail(plan->rt, EINVAL, "rtkvm_watch_new",
+				  "give a lease of rtkvm_lease_new()",
+				  "process %d is another one, and there is no lease", pid);
+	if (pid && pid != getpid()) {
+		ret = check_process(plan->rt, pid);
+		if (ret < 0)
+			return ret;
+	}
+	watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return rtkvm_fail(plan->rt, ENOMEM, NULL, NULL, "no memory for a watch");
+	watch->plan = plan;
+	watch->owner = getpid();
+	watch->pid = pid ? pid : watch->owner;
+	watch->lease = watch->pid == watch->owner ? NULL : lease;
+	watch->interval_ms = INTERVAL_MS;
+	watch->epoll_fd = watch->timer_fd = watch->pid_fd = -1;
+	plan_task_start(watch->pid, watch->pid, &watch->start);
+	ret = open_fds(watch);
+	if (ret < 0) {
+		rtkvm_watch_free(watch);
+		return rtkvm_fail(plan->rt, -ret, "rtkvm_watch_new", rtkvm_remedy_for(-ret),
+				  "cannot make its descriptors: %s", strerror(-ret));
+	}
+	*out = watch;
+	return 0;
+}
+
+int rtkvm_watch_fd(const struct rtkvm_watch *watch)
+{
+	return watch ? watch->epoll_fd : -EINVAL;
+}
+
+int rtkvm_watch_set_interval(struct rtkvm_watch *watch, unsigned int ms)
+{
+	if (!watch)
+		return rtkvm_fail(NULL, EINVAL, "rtkvm_watch_set_interval", NULL, "watch is NULL");
+	if (ms < 1 || ms > INTERVAL_MAX_MS)
+		return rtkvm_fail(watch->plan->rt, EINVAL, "rtkvm_watch_set_interval",
+				  "take 1 to 60000 ms", "an interval of %u ms", ms);
+	watch->interval_ms = ms;
+	return arm(watch, ms);
+}
+
+void rtkvm_watch_free(struct rtkvm_watch *watch)
+{
+	if (!watch)
+		return;
+	if (watch->pid_fd >= 0)
+		close(watch->pid_fd);
+	if (watch->timer_fd >= 0)
+		close(watch->timer_fd);
+	if (watch->epoll_fd >= 0)
+		close(watch->epoll_fd);
+	plan_look_free(&watch->look);
+	plan_threads_clear(&watch->foreign);
+	free(watch);
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# No failure gets lost on the way from a compiler or a test to quickstart's
+# exit status and closing line: shown on a copy of the tree, broken on purpose
+# in a different way each time. Nothing is installed.
+. "$top_srcdir/tests/support/tap.sh"
+
+copy="$tmp/a copy"
+mkdir "$copy"
+(cd "$top_srcdir" && tar -cf - --exclude=.git --exclude='./build' --exclude='./build-?*' \
+	--exclude=autom4te.cache --exclude='./librtkvm-*' --exclude='./_build' \
+	--exclude='*.o' --exclude='*.lo' --exclude=.libs --exclude=config.status --exclude=./Makefile .) 2>/dev/null |
+	tar -xf - -C "$copy"
+# build-aux was left out with the build folders of all names
+mkdir -p "$copy/build-aux" && cp "$top_srcdir"/build-aux/* "$copy/build-aux/"
+chmod -R u+w "$copy"
+
+# Whoever calls, the outer build is not to be seen.
+unset BUILDDIR
+export QUICKSTART_INSTALL=no JOBS=2
+# The copy is built to fail: as quickly as it can.
+export CONFIGURE_FLAGS='CFLAGS=-O0 CXXFLAGS=-O0'
+
+# quickstart STATUS LASTLINE ARG...: run it in the copy, from another folder
+quickstart() {
+	local what=$1 status=$2 last=$3 got=0
+	shift 3
+	out=$(cd / && env -u top_srcdir -u top_builddir "$copy/quickstart" "$@" 2>&1 </dev/null) || got=$?
+	equal "$what: status" "$got" "$status"
+	[ -z "$last" ] || equal "$what: last line" "$(tail -n 1 <<<"$out")" "$last"
+}
+
+break_line() {
+	cp "$copy/$1" "$tmp/whole"
+	sed -i "$2" "$copy/$1"
+	cmp -s "$copy/$1" "$tmp/whole" && not_ok "$1 was broken"
+}
+
+mend() {
+	cp "$tmp/whole" "$copy/$1"
+	touch "$copy/$1"
+}
+
+# The copy passes as it is, in a path with a blank, from elsewhere.
+quickstart "one test of the copy" 0 "" check tests/build/headers.sh
+contains "it ends with the counts" "$(tail -n 1 <<<"$out")" " passed, 0 failed, "
+
+break_line tests/build/headers.sh 's/^finish/not_ok "on purpose"\nfinish/'
+quickstart "a test that fails" 1 "" check tests/build/headers.sh
+contains "it is counted" "$(tail -n 1 <<<"$out")" " passed, 1 failed, "
+contains "it is named" "$out" "on purpose"
+mend tests/build/headers.sh
+
+break_line tests/support/main.c 's/^int main(void)$/& not C/'
+quickstart "a test program that does not compile" 1 "0 passed, 1 failed, 0 skipped" \
+	check tests/build/headers.sh
+contains "the compiler is heard" "$out" "main.c"
+mend tests/support/main.c
+
+break_line lib/core/error.c 's/^#include "core.h"/#error on purpose/'
+quickstart "a source that does not compile" 1 "0 passed, 1 failed, 0 skipped" \
+	check tests/build/headers.sh
+contains "the compiler is heard" "$out" "on purpose"
+quickstart "demo does not run then" 1 "" demo
+mend lib/core/error.c
+
+break_line lib/librtkvm.map '/^\trtkvm_new;/d'
+quickstart "a symbol that is not in the map" 1 "0 passed, 1 failed, 0 skipped" \
+	check tests/build/headers.sh
+contains "it is named" "$out" "rtkvm_new"
+mend lib/librtkvm.map
+
+quickstart "an unknown test" 1 "0 passed, 1 failed, 0 skipped" check tests/none
+quickstart "an unknown command" 2 "" dance
+quickstart "no command" 2 ""
+find "/tmp/librtkvm-$(id -u)" -maxdepth 1 -lname "$copy" -delete 2>/dev/null
+rmdir "/tmp/librtkvm-$(id -u)" 2>/dev/null
+finish

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The rtkvm command: global options and the table of subcommands. What they
+ * do is in cmd-NAME.c, and in the library: this is one of its callers.
+ */
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+
+struct command {
+	const char *name;
+	int (*run)(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
+	const char *help;
+};
+
+static int cmd_version(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv)
+{
+	(void)rt;
+	(void)opt;
+	(void)argv;
+	if (argc > 1)
+		return cmd_usage("version takes no arguments");
+	printf("rtkvm %s (library %s)\n", RTKVM_VERSION_STRING, rtkvm_version());
+	return CMD_OK;
+}
+
+static const struct command commands[] = {
+	{ "plan", cmd_plan, "what a thread plan means, and what this host says of it" },
+	{ "status", cmd_status, "what is leased now; changes nothing" },
+	{ "restore", cmd_restore, "give back what owners that died left changed" },
+	{ "latency", cmd_latency, "convert, add up and plot cyclictest histograms" },
+	{ "version", cmd_version, "version of the command and of the library" },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void help(FILE *f)
+{
+	fprintf(f, "usage: rtkvm [OPTION...] COMMAND [ARGUMENT...]\n\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].help);
+	fprintf(f, "\n"
+		   "  --root DIR       stands for / in all that is read and written\n"
+		   "  --state-dir DIR  where journals are kept\n"
+		   "  --json           reports as JSON (status, restore)\n"
+		   "  -v, --verbose    say what is done (twice: also what is read)\n"
+		   "  -h, --help       this text\n\n"
+		   "exit status: 0 fine, 1 something needs attention, 2 usage or error\n");
+}
+
+int cmd_fail(void)
+{
+	fprintf(stderr, "rtkvm: %s\n", rtkvm_last_error());
+	return CMD_ERROR;
+}
+
+int cmd_usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("rtkvm: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs("; see rtkvm --help\n", stderr);
+	return CMD_ERROR;
+}
+
+bool cmd_no_arguments(struct cmd_options *opt, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json")) {
+			cmd_usage("%s does not know \"%s\"", argv[0], argv[i]);
+			return false;
+		}
+		opt->json = true;
+	}
+	return true;
+}
+
+static void log_line(int level, const char *message, void *arg)
+{
+	static const char *const names[] = { "error", "warning", "info", "debug" };
+
+	(void)arg;
+	fprintf(stderr, "rtkvm: %s: %s\n", names[level], message);
+}
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static int run(const struct command *command, struct rtkvm_options *options,
+	       const struct cmd_options *opt, int argc, char **argv)
+{
+	struct rtkvm *rt;
+	int status;
+
+	if (opt->verbose) {
+		options->log = log_line;
+		options->log_level = opt->verbose > 1 ? RTKVM_LOG_DEBUG : RTKVM_LOG_INFO;
+	}
+	if (rtkvm_new(options, &rt) < 0)
+		return cmd_fail();
+	status = command->run(rt, opt, argc, argv);
+	rtkvm_free(rt);
+	if (fflush(stdout) || ferror(stdout)) {
+		perror("rtkvm: standard output");
+		return CMD_ERROR;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "root", required_argument, NULL, 'r' },
+		{ "state-dir", required_argument, NULL, 's' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct cmd_options opt = { .json = false };
+	const struct command *command;
+	struct rtkvm_options options;
+	int c;
+
+	rtkvm_options_init(&options, sizeof(options));
+	while ((c = getopt_long(argc, argv, "+vh", longs, NULL)) != -1) {
+		switch (c) {
+		case 'r':
+			options.root = optarg;
+			break;
+		case 's':
+			options.state_dir = optarg;
+			break;
+		case 'j':
+			opt.json = true;
+			break;
+		case 'v':
+			opt.verbose++;
+			break;
+		case 'h':
+			help(stdout);
+			return CMD_OK;
+		case 'V':
+			return cmd_version(NULL, &opt, 1, argv);
+		default:
+			return CMD_ERROR;
+		}
+	}
+	if (optind == argc) {
+		help(stderr);
+		return CMD_ERROR;
+	}
+	command = find(argv[optind]);
+	if (!command)
+		return cmd_usage("no command \"%s\"", argv[optind]);
+	return run(command, &options, &opt, argc - optind, argv + optind);
+}
