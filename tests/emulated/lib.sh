@@ -9,6 +9,10 @@ emulated=$top_srcdir/tests/emulated
 # no allowed skip.
 need_host() { # HOST
 	local why status=0
+	if [ "${RTKVM_EMULATED:-}" = no ]; then
+		skip "the $1 host" "emulated hosts are not asked for (RTKVM_EMULATED=no)"
+		finish
+	fi
 	why=$("$emulated/run" --host "$1" --ready 2>&1) || status=$?
 	case $status in
 	0) return ;;
