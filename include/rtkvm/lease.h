@@ -74,7 +74,24 @@ enum {
 	RTKVM_KNOB_NUMA_BALANCING = 7,       /**< kernel.numa_balancing; 0 to 3 */
 	RTKVM_KNOB_HUGEPAGES_2M = 8,         /**< index: NUMA node, 0 to 1023; value: persistent
 					      *   pages (surplus pages do not count), 0 to 2^32 */
-	RTKVM_KNOB_HUGEPAGES_1G = 9          /**< the same for pages of 1 GiB */
+	RTKVM_KNOB_HUGEPAGES_1G = 9,         /**< the same for pages of 1 GiB */
+	RTKVM_KNOB_CPU_ONLINE = 10,          /**< index: CPU, below 8192; 0 or 1 */
+	RTKVM_KNOB_CPU_LATENCY = 11,         /**< index: CPU; longest exit latency of its
+					      *   C-states in us, 0: any, "n/a": no C-state */
+	RTKVM_KNOB_CPU_GOVERNOR = 12,        /**< index: CPU; "performance", "powersave",
+					      *   "schedutil", "ondemand", "conservative" or
+					      *   "userspace" */
+	RTKVM_KNOB_CPU_EPP = 13,             /**< index: CPU; "default", "performance",
+					      *   "balance_performance", "balance_power" or
+					      *   "power" */
+	RTKVM_KNOB_FAIR_SERVER = 14,         /**< index: CPU; what its fair server gives to
+					      *   others than real-time threads, 0 to 10^9 ns */
+	RTKVM_KNOB_NET_RPS = 15,             /**< index: interface number * 4096 + receive
+					      *   queue; value: CPU list, may be empty */
+	RTKVM_KNOB_NET_XPS = 16,             /**< the same for transmit queues */
+	RTKVM_KNOB_NET_RPS_DEFAULT = 17,     /**< of new interfaces; CPU list, may be empty */
+	RTKVM_KNOB_CGROUP_CPUSET = 18        /**< cpuset controller of cgroup v2 for the
+					      *   children of the root; 0 or 1 */
 };
 
 /** Scheduling policies, with the kernel's numbers (sched(7)). */

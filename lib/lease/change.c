@@ -17,11 +17,15 @@ static bool is_thread(const struct rtkvm_change *c)
 	return c->kind == RTKVM_CHANGE_SCHED || c->kind == RTKVM_CHANGE_CPUS;
 }
 
+static bool is_take(const struct rtkvm_change *c);
+
 bool rtkvm_change_valid(const struct rtkvm_change *c)
 {
 	struct rtkvm_sched sched;
 	int64_t us;
 
+	if (c->take && !is_take(c))
+		return false;
 	switch (c->kind) {
 	case RTKVM_CHANGE_KNOB:
 		return rtkvm_knob_index_ok(c->knob, c->index) &&
@@ -35,9 +39,63 @@ bool rtkvm_change_valid(const struct rtkvm_change *c)
 		       rtkvm_thread_cpus_ok(c->after);
 	case RTKVM_CHANGE_HOLD:
 		return rtkvm_parse_i64(c->after, 0, INT32_MAX, &us);
+	case RTKVM_CHANGE_CLAIM:
+		return rtkvm_thread_cpus_ok(c->after);
+	case RTKVM_CHANGE_PARTITION:
+		return rtkvm_partition_ok(c->after);
+	case RTKVM_CHANGE_TARGET:
+		return c->tid > 0;
 	default:
 		return false;
 	}
+}
+
+/* A set of CPUs of a knob or a thread. */
+static bool cpus_of(const struct rtkvm_change *c, const char *text, struct rtkvm_cpus *cpus)
+{
+	if (c->kind == RTKVM_CHANGE_CPUS)
+		return !rtkvm_cpus_parse_list(text, cpus, NULL);
+	return c->kind == RTKVM_CHANGE_KNOB && rtkvm_knob_cpus(c->knob, text, cpus);
+}
+
+/* Only the CPUs of a that b has not. */
+static void without(struct rtkvm_cpus *a, const struct rtkvm_cpus *b)
+{
+	for (unsigned int i = 0; i < RTKVM_CPULIST_WORDS; i++)
+		a->bits[i] &= ~b->bits[i];
+}
+
+/* Was something taken out of a set, and nothing put in? */
+static bool is_take(const struct rtkvm_change *c)
+{
+	struct rtkvm_cpus before, after;
+
+	return cpus_of(c, c->before, &before) && cpus_of(c, c->after, &after) &&
+	       rtkvm_cpus_subset(&after, &before);
+}
+
+int rtkvm_change_put_back(const struct rtkvm_change *c, const char *now,
+			  const struct rtkvm_cpus *leased, char out[RTKVM_VALUE_MAX])
+{
+	struct rtkvm_cpus taken, rest, is, common;
+
+	if (!cpus_of(c, c->before, &taken) || !cpus_of(c, c->after, &rest) ||
+	    !cpus_of(c, now, &is))
+		return -1;
+	without(&taken, &rest);
+	if (rtkvm_cpus_subset(&taken, &is))
+		return 0;
+	common = taken;
+	rtkvm_cpus_and(&common, &is);
+	/* what other leases have taken out of it since is theirs to put back */
+	without(&rest, leased);
+	if (rtkvm_cpus_count(&common) || !rtkvm_cpus_subset(&rest, &is))
+		return -1;
+	for (unsigned int i = 0; i < RTKVM_CPULIST_WORDS; i++)
+		is.bits[i] |= taken.bits[i];
+	if (c->kind == RTKVM_CHANGE_CPUS)
+		return rtkvm_cpus_print_list(&is, out, RTKVM_VALUE_MAX) > 0 ? 1 : -1;
+	return rtkvm_knob_print_cpus(c->knob, &is, out) ? 1 : -1;
 }
 
 bool rtkvm_change_equal(const struct rtkvm_change *c, const char *a, const char *b)
@@ -47,6 +105,8 @@ bool rtkvm_change_equal(const struct rtkvm_change *c, const char *a, const char 
 		return rtkvm_knob_equal(c->knob, a, b);
 	case RTKVM_CHANGE_CPUS:
 		return rtkvm_thread_cpus_equal(a, b);
+	case RTKVM_CHANGE_CLAIM:
+		return !strcmp(a, b) || rtkvm_thread_cpus_equal(a, b);
 	default:
 		return !strcmp(a, b);
 	}
@@ -54,7 +114,7 @@ bool rtkvm_change_equal(const struct rtkvm_change *c, const char *a, const char 
 
 bool rtkvm_change_same_target(const struct rtkvm_change *a, const struct rtkvm_change *b)
 {
-	if (a->kind != b->kind || a->kind == RTKVM_CHANGE_HOLD)
+	if (a->kind != b->kind || a->kind == RTKVM_CHANGE_HOLD || a->kind == RTKVM_CHANGE_TARGET)
 		return false;
 	if (a->kind == RTKVM_CHANGE_KNOB)
 		return a->knob == b->knob && a->index == b->index;
@@ -80,6 +140,10 @@ int rtkvm_change_read(struct rtkvm *rt, const struct rtkvm_change *c, char out[R
 	out[0] = '\0';
 	if (c->kind == RTKVM_CHANGE_KNOB)
 		return rtkvm_knob_read(rt, c->knob, c->index, out);
+	if (c->kind == RTKVM_CHANGE_CLAIM)
+		return rtkvm_claim_read(rt, c->start, out);
+	if (c->kind == RTKVM_CHANGE_PARTITION)
+		return rtkvm_partition_read(rt, c->start, out);
 	if (!is_thread(c))
 		return -EINVAL;
 	if (rt->made_up)
@@ -102,6 +166,10 @@ int rtkvm_change_write(struct rtkvm *rt, const struct rtkvm_change *c, const cha
 
 	if (c->kind == RTKVM_CHANGE_KNOB)
 		return rtkvm_knob_write(rt, c->knob, c->index, text);
+	if (c->kind == RTKVM_CHANGE_CLAIM)
+		return rtkvm_claim_write(rt, c->start, text);
+	if (c->kind == RTKVM_CHANGE_PARTITION)
+		return rtkvm_partition_write(rt, c->start, text);
 	if (!is_thread(c))
 		return -EINVAL;
 	if (rt->made_up)
@@ -133,6 +201,15 @@ void rtkvm_change_label(const struct rtkvm_change *c, char out[RTKVM_LABEL_MAX])
 	case RTKVM_CHANGE_CPUS:
 		snprintf(out, RTKVM_LABEL_MAX, "thread-cpus %d", (int)c->tid);
 		break;
+	case RTKVM_CHANGE_CLAIM:
+		snprintf(out, RTKVM_LABEL_MAX, "cpus");
+		break;
+	case RTKVM_CHANGE_PARTITION:
+		snprintf(out, RTKVM_LABEL_MAX, "partition");
+		break;
+	case RTKVM_CHANGE_TARGET:
+		snprintf(out, RTKVM_LABEL_MAX, "target %d", (int)c->tid);
+		break;
 	default:
 		snprintf(out, RTKVM_LABEL_MAX, "cstate");
 	}
@@ -142,6 +219,10 @@ void rtkvm_change_where(const struct rtkvm_change *c, char *out, size_t size)
 {
 	if (c->kind == RTKVM_CHANGE_KNOB)
 		rtkvm_knob_path(c->knob, c->index, out, size);
+	else if (c->kind == RTKVM_CHANGE_CLAIM)
+		snprintf(out, size, "/run/rtkvm/leased/%016llx", (unsigned long long)c->start);
+	else if (c->kind == RTKVM_CHANGE_PARTITION)
+		snprintf(out, size, "cgroup rtkvm-%016llx", (unsigned long long)c->start);
 	else
 		snprintf(out, size, "%s(%d)",
 			 c->kind == RTKVM_CHANGE_CPUS ? "sched_setaffinity" : "sched_setscheduler",
@@ -168,6 +249,8 @@ const char *rtkvm_change_remedy(const struct rtkvm_change *c, int err)
 {
 	if (err == ESRCH)
 		return "name a thread that runs";
+	if (c->kind == RTKVM_CHANGE_CLAIM || c->kind == RTKVM_CHANGE_PARTITION)
+		return rtkvm_remedy_for(err);
 	if (c->kind != RTKVM_CHANGE_KNOB)
 		return thread_remedy(c, err);
 	if (c->knob == RTKVM_KNOB_IRQ_AFFINITY && (err == EIO || (err == EPERM && !geteuid())))

@@ -7,7 +7,12 @@
  *   SEQ TIME knob KNOB INDEX OLD NEW *CRC
  *   SEQ TIME sched TID:START OLD NEW *CRC
  *   SEQ TIME cpus TID:START OLD NEW *CRC
+ *   SEQ TIME take-knob KNOB INDEX OLD NEW *CRC
+ *   SEQ TIME take-cpus TID:START OLD NEW *CRC
  *   SEQ TIME hold US *CRC
+ *   SEQ TIME claim ID CPUS *CRC
+ *   SEQ TIME partition ID KIND:CPUS:NODES *CRC
+ *   SEQ TIME target PID:START *CRC
  *   SEQ TIME undone SEQ *CRC
  *   .
  *
@@ -27,15 +32,20 @@
 #define CRC_LEN 8
 #define WORDS_MAX 16
 
-/* CRC-32 of IEEE 802.3, as in gzip and zlib. Lines are short: no table. */
+/* CRC-32 of IEEE 802.3, as in gzip and zlib; four bits at a time. */
 uint32_t rtkvm_crc32(const char *data, size_t len)
 {
+	static const uint32_t table[16] = {
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+		0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+	};
 	uint32_t crc = 0xffffffff;
 
 	while (len--) {
 		crc ^= (uint8_t)*data++;
-		for (int i = 0; i < 8; i++)
-			crc = crc & 1 ? crc >> 1 ^ 0xedb88320 : crc >> 1;
+		crc = crc >> 4 ^ table[crc & 15];
+		crc = crc >> 4 ^ table[crc & 15];
 	}
 	return ~crc;
 }
@@ -71,17 +81,28 @@ size_t rtkvm_journal_format_change(const struct rtkvm_change *c, char out[RTKVM_
 
 	switch (c->kind) {
 	case RTKVM_CHANGE_KNOB:
-		len = snprintf(out, RTKVM_LINE_MAX, "%u %llu knob %d %u %s %s", c->seq, time,
-			       c->knob, c->index, c->before, c->after);
+		len = snprintf(out, RTKVM_LINE_MAX, "%u %llu %sknob %d %u %s %s", c->seq, time,
+			       c->take ? "take-" : "", c->knob, c->index, c->before, c->after);
 		break;
 	case RTKVM_CHANGE_SCHED:
 	case RTKVM_CHANGE_CPUS:
-		len = snprintf(out, RTKVM_LINE_MAX, "%u %llu %s %d:%llu %s %s", c->seq, time,
+		len = snprintf(out, RTKVM_LINE_MAX, "%u %llu %s%s %d:%llu %s %s", c->seq, time,
+			       c->take ? "take-" : "",
 			       c->kind == RTKVM_CHANGE_CPUS ? "cpus" : "sched", (int)c->tid, start,
 			       c->before, c->after);
 		break;
 	case RTKVM_CHANGE_HOLD:
 		len = snprintf(out, RTKVM_LINE_MAX, "%u %llu hold %s", c->seq, time, c->after);
+		break;
+	case RTKVM_CHANGE_CLAIM:
+	case RTKVM_CHANGE_PARTITION:
+		len = snprintf(out, RTKVM_LINE_MAX, "%u %llu %s %llu %s", c->seq, time,
+			       c->kind == RTKVM_CHANGE_CLAIM ? "claim" : "partition", start,
+			       c->after);
+		break;
+	case RTKVM_CHANGE_TARGET:
+		len = snprintf(out, RTKVM_LINE_MAX, "%u %llu target %d:%llu", c->seq, time,
+			       (int)c->tid, start);
 		break;
 	}
 	return seal(out, len);
@@ -205,11 +226,34 @@ static bool parse_undone(struct rtkvm_journal *j, char **w, int n)
 	return true;
 }
 
+/* What a lease is of, and whose. Before it there was nothing: "-". */
+static bool parse_own(struct rtkvm_change *c, char **w, int n)
+{
+	static char none[] = "-";
+
+	c->before = c->after = none;
+	if (n == 4 && !strcmp(w[2], "target")) {
+		c->kind = RTKVM_CHANGE_TARGET;
+		return pair(w[3], &c->tid, &c->start);
+	}
+	if (n != 5 || !number(w[3], UINT64_MAX, &c->start))
+		return false;
+	c->kind = w[2][0] == 'c' ? RTKVM_CHANGE_CLAIM : RTKVM_CHANGE_PARTITION;
+	c->after = w[4];
+	return true;
+}
+
 /* Words of a change after SEQ and TIME. The texts still belong to the line. */
 static bool parse_words(struct rtkvm_change *c, char **w, int n)
 {
 	uint64_t a, b;
 
+	if (!strcmp(w[2], "claim") || !strcmp(w[2], "partition") || !strcmp(w[2], "target"))
+		return parse_own(c, w, n) && rtkvm_change_valid(c);
+	if (!strncmp(w[2], "take-", 5) && strcmp(w[2], "take-sched") != 0) {
+		c->take = true;
+		w[2] += 5;
+	}
 	if (!strcmp(w[2], "knob") && n == 7 && number(w[3], INT32_MAX, &a) &&
 	    number(w[4], UINT32_MAX, &b)) {
 		c->kind = RTKVM_CHANGE_KNOB;
@@ -234,10 +278,11 @@ static bool parse_words(struct rtkvm_change *c, char **w, int n)
 
 int rtkvm_journal_add(struct rtkvm_journal *j, struct rtkvm_change *c)
 {
-	if (j->count % 16 == 0) {
-		struct rtkvm_change *more;
+	/* room for 16, 32, 64 and so on */
+	if (!j->count || (j->count >= 16 && !(j->count & (j->count - 1)))) {
+		size_t room = j->count ? 2 * j->count : 16;
+		struct rtkvm_change *more = realloc(j->changes, room * sizeof(*more));
 
-		more = realloc(j->changes, (j->count + 16) * sizeof(*more));
 		if (!more)
 			return -ENOMEM;
 		j->changes = more;

@@ -14,7 +14,15 @@
 #include "core/file.h"
 #include "lease_priv.h"
 
-enum spelling { LIST, MASK, NUMBER };
+enum spelling {
+	LIST,
+	MASK,
+	QUEUE,   /* a mask that may be empty */
+	NUMBER,
+	LATENCY, /* a number, or "n/a" */
+	WORD,    /* one of a closed list */
+	CPUSET,  /* 0 or 1: is "cpuset" in a list of controllers */
+};
 
 struct knob {
 	const char *name;
@@ -23,35 +31,59 @@ struct knob {
 	unsigned int index_max;
 	enum spelling spelling;
 	int64_t min, max; /* what a lease may set; a host may have had more */
+	const char *const *words;
 };
 
 /* More than any kernel has: NR_IRQS is below 600 000 on x86. */
 #define IRQ_MAX ((1U << 20) - 1)
 #define NODE_MAX 1023
+#define CPU_MAX 8191
 #define PAGES_MAX (1LL << 32)
 
 #define NODES "/sys/devices/system/node/node"
+#define CPUS "/sys/devices/system/cpu/cpu"
+#define FAIR_SERVER "/sys/kernel/debug/sched/fair_server/cpu"
+
+static const char *const governors[] = { "performance", "powersave",	"schedutil", "ondemand",
+					 "conservative", "userspace", NULL };
+static const char *const preferences[] = { "default", "performance", "balance_performance",
+					   "balance_power", "power", NULL };
 
 static const struct knob knobs[] = {
 	[RTKVM_KNOB_IRQ_AFFINITY] = { "irq-affinity", "/proc/irq/", "/smp_affinity_list", IRQ_MAX,
-				      LIST, 0, 0 },
+				      LIST, 0, 0, NULL },
 	[RTKVM_KNOB_IRQ_DEFAULT_AFFINITY] = { "irq-default-affinity",
 					      "/proc/irq/default_smp_affinity", NULL, 0, MASK, 0,
-					      0 },
+					      0, NULL },
 	[RTKVM_KNOB_WORKQUEUE_CPUMASK] = { "workqueue-cpumask",
 					   "/sys/devices/virtual/workqueue/cpumask", NULL, 0, MASK,
-					   0, 0 },
+					   0, 0, NULL },
 	[RTKVM_KNOB_TIMER_MIGRATION] = { "timer-migration", "/proc/sys/kernel/timer_migration",
-					 NULL, 0, NUMBER, 0, 1 },
-	[RTKVM_KNOB_KSM_RUN] = { "ksm-run", "/sys/kernel/mm/ksm/run", NULL, 0, NUMBER, 0, 2 },
+					 NULL, 0, NUMBER, 0, 1, NULL },
+	[RTKVM_KNOB_KSM_RUN] = { "ksm-run", "/sys/kernel/mm/ksm/run", NULL, 0, NUMBER, 0, 2, NULL },
 	[RTKVM_KNOB_STAT_INTERVAL] = { "stat-interval", "/proc/sys/vm/stat_interval", NULL, 0,
-				       NUMBER, 1, 3600 },
+				       NUMBER, 1, 3600, NULL },
 	[RTKVM_KNOB_NUMA_BALANCING] = { "numa-balancing", "/proc/sys/kernel/numa_balancing", NULL,
-					0, NUMBER, 0, 3 },
+					0, NUMBER, 0, 3, NULL },
 	[RTKVM_KNOB_HUGEPAGES_2M] = { "hugepages-2m", NODES, "/hugepages/hugepages-2048kB/",
-				      NODE_MAX, NUMBER, 0, PAGES_MAX },
+				      NODE_MAX, NUMBER, 0, PAGES_MAX, NULL },
 	[RTKVM_KNOB_HUGEPAGES_1G] = { "hugepages-1g", NODES, "/hugepages/hugepages-1048576kB/",
-				      NODE_MAX, NUMBER, 0, PAGES_MAX },
+				      NODE_MAX, NUMBER, 0, PAGES_MAX, NULL },
+	[RTKVM_KNOB_CPU_ONLINE] = { "cpu-online", CPUS, "/online", CPU_MAX, NUMBER, 0, 1, NULL },
+	[RTKVM_KNOB_CPU_LATENCY] = { "cpu-latency", CPUS, "/power/pm_qos_resume_latency_us",
+				     CPU_MAX, LATENCY, 0, INT32_MAX, NULL },
+	[RTKVM_KNOB_CPU_GOVERNOR] = { "cpu-governor", CPUS, "/cpufreq/scaling_governor", CPU_MAX,
+				      WORD, 0, 0, governors },
+	[RTKVM_KNOB_CPU_EPP] = { "cpu-epp", CPUS, "/cpufreq/energy_performance_preference",
+				 CPU_MAX, WORD, 0, 0, preferences },
+	[RTKVM_KNOB_FAIR_SERVER] = { "fair-server", FAIR_SERVER, "/runtime", CPU_MAX, NUMBER, 0,
+				     1000000000, NULL },
+	[RTKVM_KNOB_NET_RPS] = { "net-rps", "rx", "rps_cpus", UINT32_MAX, QUEUE, 0, 0, NULL },
+	[RTKVM_KNOB_NET_XPS] = { "net-xps", "tx", "xps_cpus", UINT32_MAX, QUEUE, 0, 0, NULL },
+	[RTKVM_KNOB_NET_RPS_DEFAULT] = { "net-rps-default", "/proc/sys/net/core/rps_default_mask",
+					 NULL, 0, QUEUE, 0, 0, NULL },
+	[RTKVM_KNOB_CGROUP_CPUSET] = { "cgroup-cpuset", "cgroup.subtree_control", NULL, 0, CPUSET,
+				       0, 1, NULL },
 };
 
 #define KNOBS ((int)(sizeof(knobs) / sizeof(knobs[0])))
@@ -87,12 +119,32 @@ bool rtkvm_knob_index_ok(int knob, unsigned int index)
 	return k && index <= k->index_max;
 }
 
+bool rtkvm_knob_is_cpus(int knob)
+{
+	const struct knob *k = find(knob);
+
+	return k && (k->spelling == LIST || k->spelling == MASK || k->spelling == QUEUE);
+}
+
 static bool parse_cpus(enum spelling spelling, const char *text, struct rtkvm_cpus *cpus)
 {
 	int ret = spelling == LIST ? rtkvm_cpus_parse_list(text, cpus, NULL) :
 				     rtkvm_cpus_parse_mask(text, cpus, NULL);
 
-	return ret == 0 && rtkvm_cpus_count(cpus) > 0;
+	return ret == 0 && *text && (spelling == QUEUE || rtkvm_cpus_count(cpus) > 0);
+}
+
+bool rtkvm_knob_cpus(int knob, const char *text, struct rtkvm_cpus *cpus)
+{
+	return rtkvm_knob_is_cpus(knob) && parse_cpus(find(knob)->spelling, text, cpus);
+}
+
+static bool is_word(const struct knob *k, const char *text)
+{
+	for (const char *const *w = k->words; *w; w++)
+		if (!strcmp(*w, text))
+			return true;
+	return false;
 }
 
 bool rtkvm_knob_value_ok(int knob, const char *text, bool strict)
@@ -103,8 +155,14 @@ bool rtkvm_knob_value_ok(int knob, const char *text, bool strict)
 
 	if (!k || strlen(text) >= RTKVM_VALUE_MAX)
 		return false;
-	if (k->spelling != NUMBER)
+	if (rtkvm_knob_is_cpus(knob))
 		return parse_cpus(k->spelling, text, &cpus);
+	if (k->spelling == WORD)
+		return is_word(k, text);
+	if (k->spelling == LATENCY && !strcmp(text, "n/a"))
+		return true;
+	if (k->spelling == CPUSET)
+		strict = true;
 	return rtkvm_parse_i64(text, strict ? k->min : 0, strict ? k->max : INT64_MAX, &v);
 }
 
@@ -116,11 +174,23 @@ bool rtkvm_knob_equal(int knob, const char *a, const char *b)
 
 	if (!k)
 		return false;
-	if (k->spelling != NUMBER)
+	if (!strcmp(a, b))
+		return true;
+	if (rtkvm_knob_is_cpus(knob))
 		return parse_cpus(k->spelling, a, &ca) && parse_cpus(k->spelling, b, &cb) &&
 		       rtkvm_cpus_equal(&ca, &cb);
 	return rtkvm_parse_i64(a, INT64_MIN, INT64_MAX, &va) &&
 	       rtkvm_parse_i64(b, INT64_MIN, INT64_MAX, &vb) && va == vb;
+}
+
+bool rtkvm_knob_print_cpus(int knob, const struct rtkvm_cpus *cpus, char out[RTKVM_VALUE_MAX])
+{
+	const struct knob *k = find(knob);
+
+	if (!rtkvm_knob_is_cpus(knob) || (k->spelling != QUEUE && !rtkvm_cpus_count(cpus)))
+		return false;
+	return (k->spelling == LIST ? rtkvm_cpus_print_list(cpus, out, RTKVM_VALUE_MAX) :
+				      rtkvm_cpus_print_mask(cpus, out, RTKVM_VALUE_MAX)) > 0;
 }
 
 bool rtkvm_knob_spell(int knob, const char *value, char out[RTKVM_VALUE_MAX])
@@ -131,20 +201,17 @@ bool rtkvm_knob_spell(int knob, const char *value, char out[RTKVM_VALUE_MAX])
 
 	if (!k)
 		return false;
-	switch (k->spelling) {
-	case LIST:
-		return parse_cpus(LIST, value, &cpus) &&
-		       rtkvm_cpus_print_list(&cpus, out, RTKVM_VALUE_MAX) > 0;
-	case MASK:
-		return parse_cpus(LIST, value, &cpus) &&
-		       rtkvm_cpus_print_mask(&cpus, out, RTKVM_VALUE_MAX) > 0;
-	case NUMBER:
-		if (!rtkvm_parse_i64(value, k->min, k->max, &v))
-			return false;
-		snprintf(out, RTKVM_VALUE_MAX, "%lld", (long long)v);
-		return true;
+	if (rtkvm_knob_is_cpus(knob))
+		return rtkvm_cpus_parse_list(value, &cpus, NULL) == 0 &&
+		       rtkvm_knob_print_cpus(knob, &cpus, out);
+	if (k->spelling == WORD || (k->spelling == LATENCY && !strcmp(value, "n/a"))) {
+		snprintf(out, RTKVM_VALUE_MAX, "%s", value);
+		return k->spelling == LATENCY || is_word(k, value);
 	}
-	return false;
+	if (!rtkvm_parse_i64(value, k->min, k->max, &v))
+		return false;
+	snprintf(out, RTKVM_VALUE_MAX, "%lld", (long long)v);
+	return true;
 }
 
 /* leaf: which file of a folder of huge pages. */
@@ -158,11 +225,19 @@ static void path_of(const struct knob *k, int knob, unsigned int index, const ch
 			 is_hugepages(knob) ? leaf : "");
 }
 
+static bool is_net(int knob)
+{
+	return knob == RTKVM_KNOB_NET_RPS || knob == RTKVM_KNOB_NET_XPS;
+}
+
 void rtkvm_knob_path(int knob, unsigned int index, char *out, size_t size)
 {
 	const struct knob *k = find(knob);
 
-	if (k)
+	if (k && is_net(knob))
+		snprintf(out, size, "network interface %u, %s-%u/%s",
+			 index / RTKVM_NET_QUEUES, k->head, index % RTKVM_NET_QUEUES, k->tail);
+	else if (k)
 		path_of(k, knob, index, "nr_hugepages", out, size);
 	else
 		snprintf(out, size, "knob %d", knob);
@@ -192,16 +267,52 @@ static int subtract_surplus(struct rtkvm *rt, const struct knob *k, int knob, un
 	return 0;
 }
 
+/* Where it is on this host now: some have to be looked for. 0 or -errno. */
+static int locate(struct rtkvm *rt, int knob, unsigned int index, char out[RTKVM_PATH_MAX])
+{
+	const struct knob *k = find(knob);
+	char name[RTKVM_IFNAME_MAX], base[RTKVM_PATH_MAX / 2];
+	int ret;
+
+	if (knob == RTKVM_KNOB_CGROUP_CPUSET) {
+		ret = rtkvm_cgroup_mount(rt, 2, base);
+		snprintf(out, RTKVM_PATH_MAX, "%s/%s", base, k->head);
+		return ret;
+	}
+	if (!is_net(knob)) {
+		rtkvm_knob_path(knob, index, out, RTKVM_PATH_MAX);
+		return 0;
+	}
+	ret = rtkvm_ifname(rt, index / RTKVM_NET_QUEUES, name);
+	if (ret < 0)
+		return ret;
+	snprintf(out, RTKVM_PATH_MAX, "/sys/class/net/%s/queues/%s-%u/%s", name, k->head,
+		 index % RTKVM_NET_QUEUES, k->tail);
+	return 0;
+}
+
+/* The list of controllers as 0 or 1. */
+static void has_cpuset(char out[RTKVM_VALUE_MAX])
+{
+	char padded[RTKVM_VALUE_MAX + 2];
+
+	snprintf(padded, sizeof(padded), " %s ", out);
+	strcpy(out, strstr(padded, " cpuset ") ? "1" : "0");
+}
+
 int rtkvm_knob_read(struct rtkvm *rt, int knob, unsigned int index, char out[RTKVM_VALUE_MAX])
 {
 	const struct knob *k = find(knob);
 	char path[RTKVM_PATH_MAX];
 	ssize_t len;
+	int err;
 
 	out[0] = '\0';
 	if (!k)
 		return -EINVAL;
-	rtkvm_knob_path(knob, index, path, sizeof(path));
+	err = locate(rt, knob, index, path);
+	if (err < 0)
+		return err;
 	len = rtkvm_file_read_quiet(rt, path, out, RTKVM_VALUE_MAX);
 	if (len < 0)
 		return (int)len;
@@ -211,6 +322,8 @@ int rtkvm_knob_read(struct rtkvm *rt, int knob, unsigned int index, char out[RTK
 		if (ret < 0)
 			return ret;
 	}
+	if (k->spelling == CPUSET)
+		has_cpuset(out);
 	/* what cannot be spelled cannot be given back */
 	return rtkvm_knob_value_ok(knob, out, false) ? 0 : -EILSEQ;
 }
@@ -218,9 +331,10 @@ int rtkvm_knob_read(struct rtkvm *rt, int knob, unsigned int index, char out[RTK
 int rtkvm_knob_writable(struct rtkvm *rt, int knob, unsigned int index)
 {
 	char path[RTKVM_PATH_MAX];
-	int fd;
+	int fd = locate(rt, knob, index, path);
 
-	rtkvm_knob_path(knob, index, path, sizeof(path));
+	if (fd < 0)
+		return fd;
 	fd = rtkvm_open_quiet(rt, path, O_WRONLY);
 	if (fd < 0)
 		return fd;
@@ -231,8 +345,15 @@ int rtkvm_knob_writable(struct rtkvm *rt, int knob, unsigned int index)
 int rtkvm_knob_write(struct rtkvm *rt, int knob, unsigned int index, const char *text)
 {
 	char path[RTKVM_PATH_MAX], line[RTKVM_VALUE_MAX + 1];
+	int ret;
 
-	rtkvm_knob_path(knob, index, path, sizeof(path));
+	ret = locate(rt, knob, index, path);
+	if (ret < 0)
+		return ret;
+	if (knob == RTKVM_KNOB_CGROUP_CPUSET && !rt->made_up)
+		text = *text == '1' ? "+cpuset" : "-cpuset";
+	else if (knob == RTKVM_KNOB_CGROUP_CPUSET)
+		text = *text == '1' ? "cpuset" : "";
 	snprintf(line, sizeof(line), "%s\n", text);
 	return rtkvm_file_write_quiet(rt, path, line);
 }

@@ -16,13 +16,6 @@
 
 #define DMA_LATENCY "/dev/cpu_dma_latency"
 
-struct rtkvm_lease {
-	struct rtkvm *rt;
-	int dir_fd;
-	int cstate_fd; /* -1: none */
-	struct rtkvm_store store;
-};
-
 static int fill_owner(struct rtkvm *rt, const char *name, struct rtkvm_journal_owner *o)
 {
 	int ret;
@@ -78,6 +71,11 @@ int rtkvm_lease_new(struct rtkvm *rt, const char *name, struct rtkvm_lease **out
 	return 0;
 }
 
+uint64_t rtkvm_lease_id(const struct rtkvm_lease *lease)
+{
+	return strtoull(lease->store.file, NULL, 16);
+}
+
 int rtkvm_lease_fd(const struct rtkvm_lease *lease)
 {
 	return lease ? lease->store.fd : -EINVAL;
@@ -93,7 +91,7 @@ static int fail_change(struct rtkvm *rt, const struct rtkvm_change *c, int err, 
 }
 
 /* A change that did not come about: make sure that nothing of it is left. */
-static void roll_back(struct rtkvm_lease *lease, struct rtkvm_change *c)
+int rtkvm_lease_roll_back(struct rtkvm_lease *lease, struct rtkvm_change *c)
 {
 	char now[RTKVM_VALUE_MAX];
 	int ret = rtkvm_change_read(lease->rt, c, now);
@@ -103,9 +101,10 @@ static void roll_back(struct rtkvm_lease *lease, struct rtkvm_change *c)
 		if (ret == 0)
 			ret = rtkvm_change_read(lease->rt, c, now);
 	}
-	if (ret == -ESRCH || (ret == 0 && rtkvm_change_equal(c, now, c->before)))
-		rtkvm_store_undone(&lease->store, c);
-	/* otherwise it stays open, for the release to try again */
+	if (ret != -ESRCH && (ret < 0 || !rtkvm_change_equal(c, now, c->before)))
+		return -EIO; /* it stays open, for the release to try again */
+	rtkvm_store_undone(&lease->store, c);
+	return 0;
 }
 
 /* The kernel's errnos of a write, as the header promises them. */
@@ -132,7 +131,7 @@ static int make_change(struct rtkvm_lease *lease, struct rtkvm_change *c)
 	c = &lease->store.journal.changes[lease->store.journal.count - 1];
 	ret = rtkvm_change_write(lease->rt, c, c->after);
 	if (ret < 0) {
-		roll_back(lease, c);
+		rtkvm_lease_roll_back(lease, c);
 		return fail_change(lease->rt, c, set_errno(c, -ret), "cannot be set");
 	}
 	ret = rtkvm_change_read(lease->rt, c, now);
@@ -143,7 +142,7 @@ static int make_change(struct rtkvm_lease *lease, struct rtkvm_change *c)
 	}
 	rtkvm_change_say(c, c->after, want, sizeof(want));
 	rtkvm_change_say(c, now, got, sizeof(got));
-	roll_back(lease, c);
+	rtkvm_lease_roll_back(lease, c);
 	if (ret == -ESRCH)
 		return fail_change(lease->rt, c, ESRCH, "the thread has ended");
 	snprintf(what, sizeof(what), "asked for %s, the kernel shows %s", want, got);

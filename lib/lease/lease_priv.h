@@ -18,6 +18,8 @@
 #include <rtkvm/lease.h>
 
 #include "core/core.h"
+#include "core/cpulist.h"
+#include "core/file.h"
 #include "core/reports.h"
 
 /* Room for a value as text, with its terminator. */
@@ -37,6 +39,9 @@ enum {
 	RTKVM_CHANGE_SCHED = 2, /* of a thread */
 	RTKVM_CHANGE_CPUS = 3,  /* of a thread */
 	RTKVM_CHANGE_HOLD = 4,  /* C-states; ends with its descriptor, nothing to undo */
+	RTKVM_CHANGE_CLAIM = 5, /* CPUs that are this lease's; published by root */
+	RTKVM_CHANGE_PARTITION = 6, /* cpuset of these CPUs */
+	RTKVM_CHANGE_TARGET = 7,    /* a process that owns the lease while it lives */
 };
 
 /*
@@ -48,7 +53,10 @@ struct rtkvm_change {
 	int knob;           /* RTKVM_CHANGE_KNOB: one of RTKVM_KNOB_* */
 	unsigned int index; /* and which of them */
 	pid_t tid;          /* threads: the id, */
-	uint64_t start;     /* which is this thread's only with this start time */
+	uint64_t start;     /* which is this thread's only with this start time; claims and
+			     * partitions: the number of their journal */
+	bool take;          /* CPUs were taken out of a set: they are put back into what is
+			     * there then, not the old set in its place */
 	unsigned int seq;   /* number of its record */
 	uint64_t time;      /* CLOCK_BOOTTIME, ns */
 	bool undone;        /* nothing left to give back */
@@ -103,6 +111,32 @@ void rtkvm_knob_path(int knob, unsigned int index, char *out, size_t size);
 int rtkvm_knob_read(struct rtkvm *rt, int knob, unsigned int index, char out[RTKVM_VALUE_MAX]);
 int rtkvm_knob_write(struct rtkvm *rt, int knob, unsigned int index, const char *text);
 int rtkvm_knob_writable(struct rtkvm *rt, int knob, unsigned int index);
+bool rtkvm_knob_is_cpus(int knob);
+bool rtkvm_knob_cpus(int knob, const char *text, struct rtkvm_cpus *cpus);
+bool rtkvm_knob_print_cpus(int knob, const struct rtkvm_cpus *cpus, char out[RTKVM_VALUE_MAX]);
+
+/* places.c: what the kernel does not keep at a fixed path. 0 or -errno, quiet. */
+#define RTKVM_NET_QUEUES 4096 /* per interface, in the index of a knob */
+#define RTKVM_IFNAME_MAX 64
+int rtkvm_ifname(struct rtkvm *rt, unsigned int ifindex, char out[RTKVM_IFNAME_MAX]);
+/* Where cgroup v2, or the cpuset controller of v1, is mounted. -ENOENT: nowhere. */
+int rtkvm_cgroup_mount(struct rtkvm *rt, int version, char out[RTKVM_PATH_MAX / 2]);
+
+/* published.c: /run/rtkvm/leased, where others see which CPUs are root's leases'. */
+int rtkvm_claim_read(struct rtkvm *rt, uint64_t id, char out[RTKVM_VALUE_MAX]);
+int rtkvm_claim_write(struct rtkvm *rt, uint64_t id, const char *text);
+/* All that root published. */
+int rtkvm_claims_published(struct rtkvm *rt, struct rtkvm_cpus *cpus);
+
+/*
+ * partition.c: a cpuset "rtkvm-ID". Its text is KIND:CPUS:NODES, KIND one of
+ * isolated, root (cgroup v2) and v1; "-": there is none.
+ */
+bool rtkvm_partition_ok(const char *text);
+int rtkvm_partition_read(struct rtkvm *rt, uint64_t id, char out[RTKVM_VALUE_MAX]);
+int rtkvm_partition_write(struct rtkvm *rt, uint64_t id, const char *text);
+/* Put a thread into it. */
+int rtkvm_partition_enter(struct rtkvm *rt, uint64_t id, pid_t tid);
 
 /* thread.c. -ESRCH: the thread has ended. */
 struct rtkvm_sched {
@@ -129,6 +163,12 @@ int rtkvm_change_write(struct rtkvm *rt, const struct rtkvm_change *c, const cha
 void rtkvm_change_label(const struct rtkvm_change *c, char out[RTKVM_LABEL_MAX]);
 /* Where it is, for an error: a path or a system call. */
 void rtkvm_change_where(const struct rtkvm_change *c, char *out, size_t size);
+/*
+ * For changes with take: what to write to give back, with now as it is. 1:
+ * write *out; 0: nothing to do; -1: somebody else wanted it otherwise.
+ */
+int rtkvm_change_put_back(const struct rtkvm_change *c, const char *now,
+			  const struct rtkvm_cpus *leased, char out[RTKVM_VALUE_MAX]);
 /* What can be done about errno err of it; NULL: nothing known. */
 const char *rtkvm_change_remedy(const struct rtkvm_change *c, int err);
 /* A value for people. */
@@ -175,6 +215,9 @@ int rtkvm_store_create(struct rtkvm *rt, int dir_fd, const struct rtkvm_journal_
 		       struct rtkvm_store *s);
 /* Synced when it returns 0, and added to s->journal. Takes the texts of c then. */
 int rtkvm_store_add(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c);
+/* The same, not synced yet: then nothing may be changed before rtkvm_store_sync(). */
+int rtkvm_store_add_more(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c);
+int rtkvm_store_sync(struct rtkvm *rt, struct rtkvm_store *s);
 void rtkvm_store_undone(struct rtkvm_store *s, struct rtkvm_change *c);
 /* Before the first record is added to a journal that was read: cut its torn tail. */
 void rtkvm_store_mend(struct rtkvm_store *s);
@@ -206,6 +249,43 @@ struct rtkvm_scan {
 int rtkvm_scan(struct rtkvm *rt, int dir_fd, const char *boot_id, const char *skip, bool take,
 	       struct rtkvm_scan *scan);
 void rtkvm_scan_free(struct rtkvm_scan *scan);
+
+/* The CPUs that live leases of a scan claim are added to cpus. */
+void rtkvm_scan_claims(const struct rtkvm_scan *scan, struct rtkvm_cpus *cpus);
+
+/* lease.c */
+struct rtkvm_lease {
+	struct rtkvm *rt;
+	int dir_fd;
+	int cstate_fd; /* -1: none */
+	struct rtkvm_store store;
+};
+uint64_t rtkvm_lease_id(const struct rtkvm_lease *lease); /* number of its journal */
+int rtkvm_lease_roll_back(struct rtkvm_lease *lease, struct rtkvm_change *c);
+
+/*
+ * batch.c: many changes with one sync. Each is made, read back and journaled
+ * as by rtkvm_lease_set_*(); what failed has its errno in result, and is as
+ * it was. Returns -errno when the journal failed; then nothing was changed.
+ */
+struct rtkvm_batch_item {
+	struct rtkvm_change change; /* kind and target; before and after are taken over */
+	int result;                 /* 0 or -errno */
+	char now[32];               /* what the kernel shows when it did not take it */
+};
+int rtkvm_lease_apply(struct rtkvm_lease *lease, struct rtkvm_batch_item *items, size_t count);
+
+/*
+ * claim.c: open a lease that claims CPUs nobody else of this state directory
+ * has (nor, for ordinary users, root). choose gets what is taken and gives
+ * the CPUs wanted, or -errno with its error recorded.
+ */
+typedef int rtkvm_choose_fn(void *arg, const struct rtkvm_cpus *taken, struct rtkvm_cpus *out);
+int rtkvm_lease_claim(struct rtkvm *rt, const char *name, rtkvm_choose_fn *choose, void *arg,
+		      struct rtkvm_lease **lease);
+
+/* restore.c: with the lock of the directory held. */
+int rtkvm_restore_found(struct rtkvm *rt, struct rtkvm_scan *scan, struct rtkvm_report *report);
 
 /* undo.c */
 /*

@@ -104,12 +104,31 @@ static int undo_dead(struct rtkvm *rt, struct rtkvm_scan *scan, struct rtkvm_rep
 	return ret;
 }
 
+int rtkvm_restore_found(struct rtkvm *rt, struct rtkvm_scan *scan, struct rtkvm_report *report)
+{
+	bool refused = false;
+	int ret;
+
+	for (size_t i = 0; i < scan->count; i++)
+		if (!settle(&scan->found[i], report))
+			refused = true;
+	if (scan->overflow[0]) {
+		rtkvm_report_add(report, "journals", RTKVM_STATE_OFF, true, "%s", scan->overflow);
+		refused = true;
+	}
+	ret = undo_dead(rt, scan, report);
+	if (ret == -EIO || (ret == 0 && refused))
+		ret = rtkvm_fail(rt, EIO, rt->state_dir, "see the report",
+				 refused ? "some journals were refused" :
+					   "not everything could be given back");
+	return ret;
+}
+
 static int restore(struct rtkvm *rt, int dir_fd, struct rtkvm_report *report)
 {
 	struct rtkvm_scan scan = { 0 };
 	char boot_id[37];
 	int ret = rtkvm_boot_id(rt, boot_id);
-	bool refused = false;
 
 	if (ret == 0)
 		ret = rtkvm_statedir_lock(rt, dir_fd, true);
@@ -117,19 +136,8 @@ static int restore(struct rtkvm *rt, int dir_fd, struct rtkvm_report *report)
 		ret = rtkvm_scan(rt, dir_fd, boot_id, NULL, true, &scan);
 	if (ret < 0)
 		return ret;
-	for (size_t i = 0; i < scan.count; i++)
-		if (!settle(&scan.found[i], report))
-			refused = true;
-	if (scan.overflow[0]) {
-		rtkvm_report_add(report, "journals", RTKVM_STATE_OFF, true, "%s", scan.overflow);
-		refused = true;
-	}
-	ret = undo_dead(rt, &scan, report);
+	ret = rtkvm_restore_found(rt, &scan, report);
 	rtkvm_scan_free(&scan);
-	if (ret == -EIO || (ret == 0 && refused))
-		ret = rtkvm_fail(rt, EIO, rt->state_dir, "see the report",
-				 refused ? "some journals were refused" :
-					   "not everything could be given back");
 	return ret;
 }
 

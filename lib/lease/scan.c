@@ -125,6 +125,26 @@ static const char *not_ours(struct rtkvm *rt, const struct rtkvm_journal_owner *
 	return NULL;
 }
 
+/*
+ * A lease without a descriptor, of a process that was named as its owner. One
+ * of another pid namespace cannot be seen from here: nothing is taken from it.
+ */
+static bool target_lives(struct rtkvm *rt, const struct rtkvm_journal *j)
+{
+	uint64_t start;
+
+	for (size_t i = 0; i < j->count; i++) {
+		const struct rtkvm_change *c = &j->changes[i];
+
+		if (c->kind != RTKVM_CHANGE_TARGET || c->undone || rt->made_up)
+			continue;
+		if (j->owner.pidns != rtkvm_pidns() ||
+		    (rtkvm_thread_start(rt, c->tid, &start) == 0 && start == c->start))
+			return true;
+	}
+	return false;
+}
+
 static void judge(struct look *look, struct rtkvm_found *f, bool live, const char *text, size_t len)
 {
 	struct rtkvm_journal *j = &f->store.journal;
@@ -140,7 +160,7 @@ static void judge(struct look *look, struct rtkvm_found *f, bool live, const cha
 		f->what = RTKVM_FOUND_OTHER_BOOT; /* damaged or not: nothing to do for it */
 	else if (ret < 0)
 		f->what = RTKVM_FOUND_REFUSED;
-	else if (live)
+	else if (live || target_lives(look->rt, j))
 		f->what = RTKVM_FOUND_LIVE;
 	else
 		f->what = j->headless ? RTKVM_FOUND_HEADLESS : RTKVM_FOUND_DEAD;
@@ -274,6 +294,22 @@ int rtkvm_scan(struct rtkvm *rt, int dir_fd, const char *boot_id, const char *sk
 		return 0;
 	rtkvm_scan_free(scan);
 	return rtkvm_fail(rt, -ret, rt->state_dir, NULL, "no memory to look at the journals");
+}
+
+void rtkvm_scan_claims(const struct rtkvm_scan *scan, struct rtkvm_cpus *cpus)
+{
+	for (size_t i = 0; i < scan->count; i++) {
+		const struct rtkvm_journal *j = &scan->found[i].store.journal;
+		struct rtkvm_cpus set;
+
+		for (size_t k = 0; scan->found[i].what == RTKVM_FOUND_LIVE && k < j->count; k++) {
+			if (j->changes[k].kind != RTKVM_CHANGE_CLAIM || j->changes[k].undone ||
+			    rtkvm_cpus_parse_list(j->changes[k].after, &set, NULL) < 0)
+				continue;
+			for (unsigned int w = 0; w < RTKVM_CPULIST_WORDS; w++)
+				cpus->bits[w] |= set.bits[w];
+		}
+	}
 }
 
 void rtkvm_scan_free(struct rtkvm_scan *scan)

@@ -26,15 +26,24 @@ static void add_change(struct rtkvm *rt, struct rtkvm_report *report, const char
 				 c->after);
 		return;
 	}
+	if (c->kind == RTKVM_CHANGE_TARGET ||
+	    (c->kind == RTKVM_CHANGE_CLAIM && geteuid() != 0 && !rt->made_up)) {
+		rtkvm_report_add(report, full, RTKVM_STATE_VERIFIED, false, "%s",
+				 c->kind == RTKVM_CHANGE_TARGET ? "owns the lease as long as it lives" :
+								  c->after);
+		return;
+	}
 	rtkvm_change_say(c, c->before, before, sizeof(before));
 	rtkvm_change_say(c, c->after, after, sizeof(after));
-	ret = here || c->kind == RTKVM_CHANGE_KNOB ? rtkvm_change_read(rt, c, now) : -EXDEV;
+	ret = here || (c->kind != RTKVM_CHANGE_CPUS && c->kind != RTKVM_CHANGE_SCHED) ? rtkvm_change_read(rt, c, now) : -EXDEV;
 	rtkvm_change_say(c, now, shown, sizeof(shown));
 	if (ret == -ESRCH)
 		rtkvm_report_add(report, full, RTKVM_STATE_OFF, false, "the thread has ended");
 	else if (ret == -EXDEV)
 		rtkvm_report_add(report, full, RTKVM_STATE_UNVERIFIABLE, false,
 				 "thread of another pid namespace; %s, %s before", after, before);
+	else if (ret == -ENODEV)
+		rtkvm_report_add(report, full, RTKVM_STATE_OFF, false, "the device is gone");
 	else if (ret < 0)
 		rtkvm_report_add(report, full, RTKVM_STATE_UNVERIFIABLE, true,
 				 "cannot be read: %s", strerror(-ret));

@@ -162,7 +162,7 @@ int rtkvm_store_create(struct rtkvm *rt, int dir_fd, const struct rtkvm_journal_
 	return 0;
 }
 
-int rtkvm_store_add(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c)
+static int add(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c, bool sync)
 {
 	char line[RTKVM_LINE_MAX];
 	size_t len;
@@ -179,13 +179,31 @@ int rtkvm_store_add(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change
 	ret = rtkvm_journal_add(&s->journal, c);
 	if (ret < 0)
 		return rtkvm_fail(rt, -ret, s->file, NULL, "no memory for a record");
-	ret = append_synced(s, line, len);
+	ret = sync ? append_synced(s, line, len) : append(s, line, len);
 	if (ret < 0) {
 		*c = s->journal.changes[--s->journal.count];
 		return fail(rt, s, -ret, "write");
 	}
 	s->journal.next_seq++;
 	return 0;
+}
+
+int rtkvm_store_add(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c)
+{
+	return add(rt, s, c, true);
+}
+
+int rtkvm_store_add_more(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c)
+{
+	return add(rt, s, c, false);
+}
+
+int rtkvm_store_sync(struct rtkvm *rt, struct rtkvm_store *s)
+{
+	if (fdatasync(s->fd) == 0)
+		return 0;
+	s->broken = true;
+	return fail(rt, s, errno, "sync");
 }
 
 /*

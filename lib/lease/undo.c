@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lease_priv.h"
 
@@ -23,7 +24,7 @@ enum outcome {
 	FAILED,
 };
 
-static const char *const outcome_names[] = {
+static const char *const outcome_names[FAILED + 1] = {
 	"as before",	  "was as before", "as before but for a flag", "has ended",
 	"changed since",  "held since",	   "not of this namespace",    "waits for a later one",
 	"not given back",
@@ -31,6 +32,7 @@ static const char *const outcome_names[] = {
 
 struct step {
 	struct rtkvm *rt;
+	const struct rtkvm_cpus *leased; /* by live leases of others */
 	struct rtkvm_store *store;
 	struct rtkvm_change *change;
 	const struct rtkvm_scan *others;
@@ -49,6 +51,7 @@ const char *rtkvm_undo_held_by(const struct rtkvm_change *c, const struct rtkvm_
 			continue;
 		for (size_t k = 0; k < j->count; k++)
 			if (!j->changes[k].undone && j->changes[k].time > c->time &&
+			    !(c->take && j->changes[k].take) &&
 			    rtkvm_change_same_target(&j->changes[k], c))
 				return j->owner.name;
 	}
@@ -76,10 +79,10 @@ static enum outcome write_sched_without_flag(struct step *s)
 	return rtkvm_change_equal(c, s->now, text) ? ALMOST : FAILED;
 }
 
-static enum outcome write_back(struct step *s)
+static enum outcome write_back(struct step *s, const char *before)
 {
 	struct rtkvm_change *c = s->change;
-	int ret = rtkvm_change_write(s->rt, c, c->before);
+	int ret = rtkvm_change_write(s->rt, c, before);
 
 	if (ret == 0)
 		ret = rtkvm_change_read(s->rt, c, s->now);
@@ -88,10 +91,30 @@ static enum outcome write_back(struct step *s)
 		return ENDED;
 	if (ret < 0)
 		return write_sched_without_flag(s);
-	if (rtkvm_change_equal(c, s->now, c->before))
+	if (rtkvm_change_equal(c, s->now, before))
 		return AS_BEFORE;
 	s->err = EIO;
 	return FAILED;
+}
+
+/* Nothing of the host: it ends with its owner. */
+static bool ends_alone(const struct step *s)
+{
+	int kind = s->change->kind;
+
+	return kind == RTKVM_CHANGE_HOLD || kind == RTKVM_CHANGE_TARGET ||
+	       (kind == RTKVM_CHANGE_CLAIM && geteuid() != 0 && !s->rt->made_up);
+}
+
+/* CPUs that were taken out of a set, which may have changed otherwise since. */
+static enum outcome put_back(struct step *s)
+{
+	char text[RTKVM_VALUE_MAX];
+	int ret = rtkvm_change_put_back(s->change, s->now, s->leased, text);
+
+	if (ret == 0)
+		return WAS_BEFORE;
+	return ret < 0 ? FOREIGN : write_back(s, text);
 }
 
 static enum outcome undo_change(struct step *s)
@@ -99,9 +122,11 @@ static enum outcome undo_change(struct step *s)
 	struct rtkvm_change *c = s->change;
 	int ret;
 
-	if (c->kind == RTKVM_CHANGE_HOLD)
+	if (ends_alone(s))
 		return ENDED;
 	s->holder = rtkvm_undo_held_by(c, s->others);
+	if (s->holder && rtkvm_change_equal(c, c->before, c->after))
+		return WAS_BEFORE; /* it changed nothing: an earlier lease waits for that one */
 	if (s->holder)
 		return HELD;
 	ret = rtkvm_change_read(s->rt, c, s->now);
@@ -110,17 +135,23 @@ static enum outcome undo_change(struct step *s)
 		return ENDED;
 	if (ret == -EPERM && c->kind == RTKVM_CHANGE_SCHED)
 		return FOREIGN; /* a deadline thread now */
+	if (ret == -ENODEV)
+		return ENDED;
 	if (ret < 0)
 		return FAILED;
+	if (c->take && !rtkvm_change_equal(c, s->now, c->after))
+		return put_back(s);
 	if (rtkvm_change_equal(c, s->now, c->before)) {
 		/* a kill within a write to a made-up tree left line feeds: see file.c */
 		if (s->rt->made_up)
 			(void)rtkvm_change_write(s->rt, c, c->before);
 		return WAS_BEFORE;
 	}
-	if (!rtkvm_change_equal(c, s->now, c->after))
+	/* what has the lease's number in its name is the lease's, in any state */
+	if (!rtkvm_change_equal(c, s->now, c->after) && c->kind != RTKVM_CHANGE_CLAIM &&
+	    c->kind != RTKVM_CHANGE_PARTITION)
 		return FOREIGN;
-	return write_back(s);
+	return write_back(s, c->before);
 }
 
 static void report_outcome(struct rtkvm_report *report, const struct step *s, const char *label,
@@ -146,9 +177,11 @@ static void report_outcome(struct rtkvm_report *report, const struct step *s, co
 		break;
 	case ENDED:
 		rtkvm_report_add(report, label, RTKVM_STATE_VERIFIED, false, "%s",
-				 c->kind == RTKVM_CHANGE_HOLD ?
-					 "the kernel ended it with its owner" :
-					 "the thread has ended");
+				 c->kind == RTKVM_CHANGE_CPUS || c->kind == RTKVM_CHANGE_SCHED ?
+					 "the thread has ended" :
+				 c->kind == RTKVM_CHANGE_KNOB ?
+					 "the device is gone" :
+					 "it ended with its owner");
 		break;
 	case FOREIGN:
 		rtkvm_report_add(report, label, RTKVM_STATE_OFF, true,
@@ -213,7 +246,7 @@ static void report_step(const struct rtkvm_undo *u, const struct step *s, enum o
 	snprintf(full, sizeof(full), "%s/%s", s->store->journal.owner.name, label);
 	report_outcome(u->report, s, s->store == u->own ? label : full, outcome);
 	rtkvm_log(u->rt, settled(outcome) ? RTKVM_LOG_INFO : RTKVM_LOG_WARNING, "undo of %s: %s",
-		  full, outcome_names[outcome]);
+		  full, outcome_names[outcome <= FAILED ? outcome : FAILED]);
 }
 
 /* The store with the latest change that was not looked at yet, or NULL. */
@@ -237,11 +270,15 @@ static struct rtkvm_store *pick(const struct rtkvm_undo *u)
 
 int rtkvm_undo(const struct rtkvm_undo *u)
 {
-	struct step s = { .rt = u->rt, .others = u->others };
+	struct rtkvm_cpus leased;
+	struct step s = { .rt = u->rt, .others = u->others, .leased = &leased };
 	uint64_t pidns = rtkvm_pidns();
 	bool again = false;
 	int ret = 0;
 
+	rtkvm_cpus_clear(&leased);
+	if (u->others)
+		rtkvm_scan_claims(u->others, &leased);
 	for (size_t i = 0; i < u->count; i++)
 		u->stores[i]->left = u->stores[i]->journal.count;
 	while ((s.store = pick(u))) {
