@@ -281,6 +281,21 @@ RTKVM_API int rtkvm_lease_release(struct rtkvm_lease *lease, struct rtkvm_report
 RTKVM_API int rtkvm_restore(struct rtkvm *rt, struct rtkvm_report **report);
 
 /**
+ * rtkvm_restore() that takes the target of one lease for ended: gives back a
+ * lease that belongs to a process by name (struct rtkvm_cpu_request.target)
+ * before that process ends.
+ *
+ * @param rt the context
+ * @param name of the lease; all that have it
+ * @param report as in rtkvm_restore(); may be NULL
+ * @return as rtkvm_restore(); -ENOENT: there is none; -EBUSY: its owner has it
+ *         by an open descriptor; -EINVAL: rt or name is NULL, or not a name
+ *
+ * RT class: set-up. Thread safety: any thread and process.
+ */
+RTKVM_API int rtkvm_lease_end(struct rtkvm *rt, const char *name, struct rtkvm_report **report);
+
+/**
  * What is leased now: per journal its name, owner and each change, with
  * whether it is still in effect. Changes nothing.
  *

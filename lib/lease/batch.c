@@ -37,7 +37,7 @@ static int make(struct rtkvm_lease *lease, struct rtkvm_batch_item *item, struct
 		ret = rtkvm_change_read(lease->rt, c, now);
 	if (ret == 0 && rtkvm_change_equal(c, now, c->after))
 		return 0;
-	snprintf(item->now, sizeof(item->now), "%.31s", now);
+	snprintf(item->now, sizeof(item->now), "%.95s", now);
 	rtkvm_lease_roll_back(lease, c);
 	return ret < 0 ? ret : -EIO;
 }

@@ -361,6 +361,17 @@ static int undo_with_others(struct rtkvm_lease *lease, struct rtkvm_report *repo
 	return ret;
 }
 
+void rtkvm_lease_leave(struct rtkvm_lease *lease)
+{
+	if (lease->cstate_fd >= 0)
+		close(lease->cstate_fd);
+	/* not rtkvm_store_close(), which unlocks: copies of the descriptor stay owners */
+	close(lease->store.fd);
+	rtkvm_journal_clear(&lease->store.journal);
+	close(lease->dir_fd);
+	free(lease);
+}
+
 int rtkvm_lease_release(struct rtkvm_lease *lease, struct rtkvm_report **out)
 {
 	struct rtkvm_report *report = rtkvm_report_new();

@@ -248,6 +248,9 @@ struct rtkvm_scan {
 /* Look at all files. take: lock dead ones and keep their descriptors. */
 int rtkvm_scan(struct rtkvm *rt, int dir_fd, const char *boot_id, const char *skip, bool take,
 	       struct rtkvm_scan *scan);
+/* The same, to take, as if the target of leases of that name had ended. */
+int rtkvm_scan_ended(struct rtkvm *rt, int dir_fd, const char *boot_id, const char *name,
+		     struct rtkvm_scan *scan);
 void rtkvm_scan_free(struct rtkvm_scan *scan);
 
 /* The CPUs that live leases of a scan claim are added to cpus. */
@@ -261,6 +264,8 @@ struct rtkvm_lease {
 	struct rtkvm_store store;
 };
 uint64_t rtkvm_lease_id(const struct rtkvm_lease *lease); /* number of its journal */
+/* Forget it without unlocking it: it is left to who has a copy of the descriptor, or to its target. */
+void rtkvm_lease_leave(struct rtkvm_lease *lease);
 int rtkvm_lease_roll_back(struct rtkvm_lease *lease, struct rtkvm_change *c);
 
 /*
@@ -271,7 +276,7 @@ int rtkvm_lease_roll_back(struct rtkvm_lease *lease, struct rtkvm_change *c);
 struct rtkvm_batch_item {
 	struct rtkvm_change change; /* kind and target; before and after are taken over */
 	int result;                 /* 0 or -errno */
-	char now[32];               /* what the kernel shows when it did not take it */
+	char now[96];               /* what the kernel shows when it did not take it */
 };
 int rtkvm_lease_apply(struct rtkvm_lease *lease, struct rtkvm_batch_item *items, size_t count);
 

@@ -124,7 +124,29 @@ int rtkvm_restore_found(struct rtkvm *rt, struct rtkvm_scan *scan, struct rtkvm_
 	return ret;
 }
 
-static int restore(struct rtkvm *rt, int dir_fd, struct rtkvm_report *report)
+/* A lease of that name must be there, and be without a descriptor. */
+static int check_name(struct rtkvm *rt, const struct rtkvm_scan *scan, const char *name)
+{
+	bool there = false;
+
+	for (size_t i = 0; i < scan->count; i++) {
+		const struct rtkvm_found *f = &scan->found[i];
+
+		if (strcmp(f->store.journal.owner.name, name) != 0)
+			continue;
+		if (f->what == RTKVM_FOUND_LIVE)
+			return rtkvm_fail(rt, EBUSY, name, "end the program that has it",
+					  "lease \"%s\" is owned by a descriptor that is open (made "
+					  "by pid %d)",
+					  name, (int)f->store.journal.owner.pid);
+		there = there || f->what == RTKVM_FOUND_DEAD;
+	}
+	return there ? 0 :
+		       rtkvm_fail(rt, ENOENT, name, "see rtkvm status", "no lease \"%s\"", name);
+}
+
+/* ended: a name whose target does not count; NULL: none. */
+static int restore(struct rtkvm *rt, int dir_fd, const char *ended, struct rtkvm_report *report)
 {
 	struct rtkvm_scan scan = { 0 };
 	char boot_id[37];
@@ -133,33 +155,54 @@ static int restore(struct rtkvm *rt, int dir_fd, struct rtkvm_report *report)
 	if (ret == 0)
 		ret = rtkvm_statedir_lock(rt, dir_fd, true);
 	if (ret == 0)
-		ret = rtkvm_scan(rt, dir_fd, boot_id, NULL, true, &scan);
+		ret = ended ? rtkvm_scan_ended(rt, dir_fd, boot_id, ended, &scan) :
+			      rtkvm_scan(rt, dir_fd, boot_id, NULL, true, &scan);
 	if (ret < 0)
 		return ret;
-	ret = rtkvm_restore_found(rt, &scan, report);
+	if (ended)
+		ret = check_name(rt, &scan, ended);
+	if (ret == 0)
+		ret = rtkvm_restore_found(rt, &scan, report);
 	rtkvm_scan_free(&scan);
 	return ret;
 }
 
-int rtkvm_restore(struct rtkvm *rt, struct rtkvm_report **out)
+static int run(struct rtkvm *rt, const char *ended, struct rtkvm_report **out)
 {
 	struct rtkvm_report *report;
 	int dir_fd, ret, given;
 
-	if (out)
-		*out = NULL;
-	if (!rt)
-		return rtkvm_fail(NULL, EINVAL, "rtkvm_restore", NULL, "rt is NULL");
 	dir_fd = rtkvm_statedir_open(rt, false);
 	if (dir_fd < 0 && dir_fd != -ENOENT)
 		return dir_fd;
+	if (dir_fd < 0 && ended)
+		return rtkvm_fail(rt, ENOENT, ended, "see rtkvm status", "no lease \"%s\"", ended);
 	report = rtkvm_report_new();
 	ret = 0;
 	if (dir_fd >= 0) {
-		ret = restore(rt, dir_fd, report);
+		ret = restore(rt, dir_fd, ended, report);
 		rtkvm_statedir_unlock(dir_fd);
 		close(dir_fd);
 	}
 	given = rtkvm_report_finish(report, out);
 	return ret < 0 || !out ? ret : given;
+}
+
+int rtkvm_restore(struct rtkvm *rt, struct rtkvm_report **out)
+{
+	if (out)
+		*out = NULL;
+	if (!rt)
+		return rtkvm_fail(NULL, EINVAL, "rtkvm_restore", NULL, "rt is NULL");
+	return run(rt, NULL, out);
+}
+
+int rtkvm_lease_end(struct rtkvm *rt, const char *name, struct rtkvm_report **out)
+{
+	if (out)
+		*out = NULL;
+	if (!rt || !name || !rtkvm_lease_name_ok(name))
+		return rtkvm_fail(rt, EINVAL, "rtkvm_lease_end", "give the name of a lease",
+				  rt ? "not a name" : "rt is NULL");
+	return run(rt, name, out);
 }

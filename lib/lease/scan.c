@@ -27,6 +27,7 @@ struct look {
 	struct rtkvm *rt;
 	struct rtkvm_scan *scan;
 	const char *boot_id;
+	const char *ended; /* a lease of this name does not live by its target */
 	int dir_fd;
 	bool take;
 	size_t locked;
@@ -160,7 +161,8 @@ static void judge(struct look *look, struct rtkvm_found *f, bool live, const cha
 		f->what = RTKVM_FOUND_OTHER_BOOT; /* damaged or not: nothing to do for it */
 	else if (ret < 0)
 		f->what = RTKVM_FOUND_REFUSED;
-	else if (live || target_lives(look->rt, j))
+	else if (live || (target_lives(look->rt, j) &&
+			  !(look->ended && !strcmp(look->ended, j->owner.name))))
 		f->what = RTKVM_FOUND_LIVE;
 	else
 		f->what = j->headless ? RTKVM_FOUND_HEADLESS : RTKVM_FOUND_DEAD;
@@ -257,18 +259,16 @@ static int look_at(struct look *look, const char *name)
 	return 0;
 }
 
-int rtkvm_scan(struct rtkvm *rt, int dir_fd, const char *boot_id, const char *skip, bool take,
-	       struct rtkvm_scan *scan)
+static int scan_all(struct look *look, const char *skip)
 {
-	struct look look = {
-		.rt = rt, .scan = scan, .boot_id = boot_id, .dir_fd = dir_fd, .take = take,
-	};
+	struct rtkvm_scan *scan = look->scan;
+	struct rtkvm *rt = look->rt;
 	struct dirent *entry;
 	int fd, ret = 0;
 	DIR *dir;
 
 	memset(scan, 0, sizeof(*scan));
-	fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(look->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {
 		ret = rtkvm_fail(rt, errno, rt->state_dir, rtkvm_remedy_for(errno),
@@ -287,13 +287,34 @@ int rtkvm_scan(struct rtkvm *rt, int dir_fd, const char *boot_id, const char *sk
 				 "more than %d files: the rest was not looked at", FILES_MAX);
 			break;
 		}
-		ret = look_at(&look, name);
+		ret = look_at(look, name);
 	}
 	closedir(dir);
 	if (ret == 0)
 		return 0;
 	rtkvm_scan_free(scan);
 	return rtkvm_fail(rt, -ret, rt->state_dir, NULL, "no memory to look at the journals");
+}
+
+int rtkvm_scan(struct rtkvm *rt, int dir_fd, const char *boot_id, const char *skip, bool take,
+	       struct rtkvm_scan *scan)
+{
+	struct look look = {
+		.rt = rt, .scan = scan, .boot_id = boot_id, .dir_fd = dir_fd, .take = take,
+	};
+
+	return scan_all(&look, skip);
+}
+
+int rtkvm_scan_ended(struct rtkvm *rt, int dir_fd, const char *boot_id, const char *name,
+		     struct rtkvm_scan *scan)
+{
+	struct look look = {
+		.rt = rt, .scan = scan, .boot_id = boot_id, .dir_fd = dir_fd, .take = true,
+		.ended = name,
+	};
+
+	return scan_all(&look, NULL);
 }
 
 void rtkvm_scan_claims(const struct rtkvm_scan *scan, struct rtkvm_cpus *cpus)
