@@ -106,15 +106,23 @@ static int first_problem(struct rtkvm_cpu_lease *l)
 			  "something stays on the CPUs: %s", note->text);
 }
 
+/*
+ * With the lock of the state directory, as undoing is: sets of CPUs are read,
+ * reduced and written, and another lease must not do so in between.
+ */
 static int take_away(struct rtkvm_cpu_lease *l, const struct rtkvm_cpu_request *r)
 {
 	bool v1, cpuset = r->mode == RTKVM_CPU_PARTITION || r->mode == RTKVM_CPU_BEST;
-	int ret = name_target(l, r->target);
+	int ret = rtkvm_statedir_lock(l->rt, l->lease->dir_fd, true);
 
+	if (ret < 0)
+		return ret;
+	ret = name_target(l, r->target);
 	if (ret == 0)
 		ret = move_all(l, true, cpuset && cpu_mode_has_partition(l->rt, &v1) && !v1);
 	if (ret == 0)
 		ret = cpu_mode_enter(l, r->mode);
+	rtkvm_statedir_unlock(l->lease->dir_fd);
 	return ret < 0 ? ret : first_problem(l);
 }
 
@@ -352,7 +360,11 @@ int rtkvm_cpu_lease_repair(struct rtkvm_cpu_lease *l, struct rtkvm_report **repo
 				  "let the process that took it repair it",
 				  "the lease came by a descriptor");
 	cpu_notes_clear(l);
-	ret = move_all(l, false, false);
+	ret = rtkvm_statedir_lock(l->rt, l->lease->dir_fd, true);
+	if (ret == 0) {
+		ret = move_all(l, false, false);
+		rtkvm_statedir_unlock(l->lease->dir_fd);
+	}
 	given = report ? rtkvm_cpu_lease_report(l, report) : 0;
 	return ret < 0 ? ret : given;
 }

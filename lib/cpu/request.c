@@ -53,6 +53,9 @@ int cpu_request_take(struct rtkvm *rt, const struct rtkvm_cpu_request *from,
 		return refuse(rt, "count is out of range", "give 1 to 8191");
 	if (to->node < -1 || to->node > 1023)
 		return refuse(rt, "node is out of range", "give -1 to 1023");
+	for (size_t i = 0; i < sizeof(to->reserved) / sizeof(to->reserved[0]); i++)
+		if (to->reserved[i])
+			return refuse(rt, "a reserved field is set", "use a newer librtkvm");
 	if (to->target < 0)
 		return refuse(rt, "target is negative", "give a process, or 0");
 	return 0;

@@ -89,7 +89,7 @@ int rtkvm_change_put_back(const struct rtkvm_change *c, const char *now,
 	rtkvm_cpus_and(&common, &is);
 	/* what other leases have taken out of it since is theirs to put back */
 	without(&rest, leased);
-	if (rtkvm_cpus_count(&common) || !rtkvm_cpus_subset(&rest, &is))
+	if (rtkvm_cpus_next(&common, 0) >= 0 || !rtkvm_cpus_subset(&rest, &is))
 		return -1;
 	for (unsigned int i = 0; i < RTKVM_CPULIST_WORDS; i++)
 		is.bits[i] |= taken.bits[i];

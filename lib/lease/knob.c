@@ -131,7 +131,7 @@ static bool parse_cpus(enum spelling spelling, const char *text, struct rtkvm_cp
 	int ret = spelling == LIST ? rtkvm_cpus_parse_list(text, cpus, NULL) :
 				     rtkvm_cpus_parse_mask(text, cpus, NULL);
 
-	return ret == 0 && *text && (spelling == QUEUE || rtkvm_cpus_count(cpus) > 0);
+	return ret == 0 && *text && (spelling == QUEUE || rtkvm_cpus_next(cpus, 0) >= 0);
 }
 
 bool rtkvm_knob_cpus(int knob, const char *text, struct rtkvm_cpus *cpus)
@@ -187,7 +187,7 @@ bool rtkvm_knob_print_cpus(int knob, const struct rtkvm_cpus *cpus, char out[RTK
 {
 	const struct knob *k = find(knob);
 
-	if (!rtkvm_knob_is_cpus(knob) || (k->spelling != QUEUE && !rtkvm_cpus_count(cpus)))
+	if (!rtkvm_knob_is_cpus(knob) || (k->spelling != QUEUE && rtkvm_cpus_next(cpus, 0) < 0))
 		return false;
 	return (k->spelling == LIST ? rtkvm_cpus_print_list(cpus, out, RTKVM_VALUE_MAX) :
 				      rtkvm_cpus_print_mask(cpus, out, RTKVM_VALUE_MAX)) > 0;
@@ -342,9 +342,26 @@ int rtkvm_knob_writable(struct rtkvm *rt, int knob, unsigned int index)
 	return 0;
 }
 
+/* What the kernel would make of "+cpuset" or "-cpuset", for a made-up tree. */
+static const char *with_cpuset(struct rtkvm *rt, const char *path, bool on,
+			       char out[RTKVM_VALUE_MAX])
+{
+	char text[RTKVM_VALUE_MAX - 8], *save = NULL;
+
+	out[0] = '\0';
+	if (rtkvm_file_read_quiet(rt, path, text, sizeof(text)) < 0)
+		text[0] = '\0';
+	for (char *w = strtok_r(text, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		if (strcmp(w, "cpuset") != 0)
+			strcat(strcat(out, *out ? " " : ""), w);
+	if (on)
+		strcat(strcat(out, *out ? " " : ""), "cpuset");
+	return out;
+}
+
 int rtkvm_knob_write(struct rtkvm *rt, int knob, unsigned int index, const char *text)
 {
-	char path[RTKVM_PATH_MAX], line[RTKVM_VALUE_MAX + 1];
+	char path[RTKVM_PATH_MAX], line[RTKVM_VALUE_MAX + 1], list[RTKVM_VALUE_MAX];
 	int ret;
 
 	ret = locate(rt, knob, index, path);
@@ -353,7 +370,7 @@ int rtkvm_knob_write(struct rtkvm *rt, int knob, unsigned int index, const char 
 	if (knob == RTKVM_KNOB_CGROUP_CPUSET && !rt->made_up)
 		text = *text == '1' ? "+cpuset" : "-cpuset";
 	else if (knob == RTKVM_KNOB_CGROUP_CPUSET)
-		text = *text == '1' ? "cpuset" : "";
+		text = with_cpuset(rt, path, *text == '1', list);
 	snprintf(line, sizeof(line), "%s\n", text);
 	return rtkvm_file_write_quiet(rt, path, line);
 }

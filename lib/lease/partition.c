@@ -76,7 +76,7 @@ static bool exists(const struct place *p)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", p->base, p->name);
-	fd = rtkvm_open_quiet(p->rt, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	fd = rtkvm_open_quiet(p->rt, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	if (fd < 0)
 		return false;
 	close(fd);

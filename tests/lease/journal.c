@@ -47,6 +47,61 @@ static const char *const good[] = {
 	"7 15 knob 6 0 2147483647 1", "8 16 sched 77:5 7:0:1 0:0:1", "9 17 knob 9 1023 0 4294967296",
 };
 
+/* Of CPU leases. */
+static const char *const cpu_records[] = {
+	"1 10 claim 18446744073709551615 2-3",
+	"2 10 target 77:5",
+	"3 11 take-knob 1 24 0-3 0-1",
+	"4 11 take-cpus 77:5 0-3 0-1",
+	"5 12 knob 11 2 0 n/a",
+	"6 12 take-knob 15 28673 ff 0",
+	"7 13 partition 5 isolated:2-3:0-1",
+};
+
+START_TEST(reads_cpu_records)
+{
+	char line[RTKVM_LINE_MAX];
+	struct rtkvm_journal j;
+
+	ck_assert_int_eq(parse_records(cpu_records, 7, &j), 0);
+	ck_assert_uint_eq(j.count, 7);
+	for (size_t i = 0; i < 7; i++) {
+		ck_assert_uint_gt(rtkvm_journal_format_change(&j.changes[i], line), 0);
+		ck_assert_int_eq(strncmp(line, cpu_records[i], strlen(cpu_records[i])), 0);
+	}
+	rtkvm_journal_clear(&j);
+}
+END_TEST
+
+/* What is put back into a set, by what became of it meanwhile. */
+static const struct {
+	const char *now, *leased, *back; /* NULL: left alone */
+} put_backs[] = {
+	{ "0-1", "", "0-3" },	 /* as the lease left it */
+	{ "0", "1", "0,2-3" },	 /* a later lease took CPU 1 */
+	{ "0", "", NULL },	 /* somebody else did */
+	{ "0-3", "", "" },	 /* is back already */
+	{ "0-2", "", NULL },	 /* half of it */
+	{ "0-1,4", "", "0-4" },	 /* one more, of an earlier lease that ended */
+	{ "5", "", NULL },
+};
+
+START_TEST(puts_back)
+{
+	char before[] = "0-3", after[] = "0-1", out[RTKVM_VALUE_MAX] = "";
+	struct rtkvm_change c = { .kind = RTKVM_CHANGE_CPUS, .tid = 5, .take = true,
+				  .before = before, .after = after };
+	struct rtkvm_cpus leased;
+	int ret;
+
+	rtkvm_cpus_parse_list(put_backs[_i].leased, &leased, NULL);
+	ret = rtkvm_change_put_back(&c, put_backs[_i].now, &leased, out);
+	ck_assert_int_eq(ret, !put_backs[_i].back ? -1 : *put_backs[_i].back ? 1 : 0);
+	if (ret == 1)
+		ck_assert_str_eq(out, put_backs[_i].back);
+}
+END_TEST
+
 START_TEST(reads_what_it_writes)
 {
 	char line[RTKVM_LINE_MAX];
@@ -275,6 +330,8 @@ Suite *rtkvm_suite(void)
 
 	tcase_add_test(tc, crc);
 	tcase_add_test(tc, reads_what_it_writes);
+	tcase_add_test(tc, reads_cpu_records);
+	tcase_add_loop_test(tc, puts_back, 0, sizeof(put_backs) / sizeof(put_backs[0]));
 	tcase_add_loop_test(tc, refuses, 0, sizeof(bad) / sizeof(bad[0]));
 	tcase_add_test(tc, refuses_undone_twice);
 	tcase_add_loop_test(tc, refuses_headers, 0, sizeof(bad_headers) / sizeof(bad_headers[0]));
