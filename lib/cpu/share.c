@@ -135,7 +135,8 @@ static void note_irq(struct rtkvm_cpu_lease *l, const struct rtkvm_batch_item *i
 			 "the rest", name);
 	else
 		cpu_note(l, feature, false,
-			 "%s: stays, the kernel manages it: boot with isolcpus=managed_irq", name);
+			 "%s: stays, the kernel refuses to move it; if it is one that it manages: boot "
+			 "with isolcpus=managed_irq", name);
 }
 
 /* One that did not come about. Threads and interrupts may have ended. */

@@ -110,7 +110,7 @@ static void find_task(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, pid_t 
 	if (t.flags & PF_NO_SETAFFINITY) {
 		if (meets && rtkvm_cpus_subset(is, &l->cpus))
 			note_bound(l, &t);
-		else if (meets)
+		else if (meets && strncmp(t.comm, "kworker/u", 9) != 0) /* follow the workqueues */
 			cpu_note(l, "kernel threads", false, "\"%s\" may run on any CPU and cannot "
 				 "be moved", t.comm);
 		return;

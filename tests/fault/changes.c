@@ -6,6 +6,7 @@
  *   changes [-r ROOT] -s STATEDIR [-n NAME] OP...
  *
  *   knob:ID:INDEX:VALUE   sched:TID:POLICY:PRIORITY   cpus:TID:LIST   hold:US
+ *   take:MODE:LIST        a CPU lease; released before the other
  *   release               not needed at the end
  *   wait                  say "ready", go on at the end of standard input
  *   fork                  say "ready" and exit; a child keeps only a copy of the
@@ -23,6 +24,9 @@
 #include <unistd.h>
 
 #include <rtkvm/rtkvm.h>
+
+static struct rtkvm *rt;
+static struct rtkvm_cpu_lease *cpu_lease;
 
 static void check(int ret, const char *what)
 {
@@ -94,6 +98,19 @@ static void send_to(struct rtkvm_lease *lease, const char *path)
 	close(sock);
 }
 
+static void take(int mode, const char *cpus)
+{
+	struct rtkvm_cpu_request request;
+
+	rtkvm_cpu_request_init(&request, sizeof(request));
+	request.mode = mode;
+	request.cpus = cpus;
+	check(rtkvm_cpu_lease_acquire(rt, &request, &cpu_lease), cpus);
+	/* more or less than asked for would be another test */
+	if (rtkvm_cpu_lease_get_mode(cpu_lease) != mode)
+		exit(1);
+}
+
 static void operate(struct rtkvm_lease **lease, const char *op)
 {
 	int a, b, c, n = 0;
@@ -106,6 +123,8 @@ static void operate(struct rtkvm_lease **lease, const char *op)
 		check(rtkvm_lease_set_thread_cpus(*lease, a, op + n), op);
 	else if (sscanf(op, "hold:%d", &a) == 1)
 		check(rtkvm_lease_hold_cstate(*lease, a), op);
+	else if (sscanf(op, "take:%d:%n", &a, &n) == 1 && n)
+		take(a, op + n);
 	else if (!strncmp(op, "send:", 5))
 		send_to(*lease, op + 5);
 	else if (!strcmp(op, "wait"))
@@ -125,7 +144,6 @@ int main(int argc, char **argv)
 	struct rtkvm_options options;
 	struct rtkvm_lease *lease;
 	const char *name = "changes";
-	struct rtkvm *rt;
 	int c;
 
 	rtkvm_options_init(&options, sizeof(options));
@@ -143,6 +161,7 @@ int main(int argc, char **argv)
 	check(rtkvm_lease_new(rt, name, &lease), "lease");
 	for (int i = optind; i < argc; i++)
 		operate(&lease, argv[i]);
+	check(rtkvm_cpu_lease_release(cpu_lease, NULL), "release of CPUs");
 	check(rtkvm_lease_release(lease, NULL), "release");
 	rtkvm_free(rt);
 	return 0;

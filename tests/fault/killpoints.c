@@ -8,6 +8,7 @@
  *
  *   tree           kill the owner, on a made-up tree; then rtkvm restore
  *   tree-restore   kill a restore, then restore again
+ *   cpus, cpus-restore   the same with a CPU lease
  *   host           the same on this host, as root, with a sleeping
  *   host-restore   process of its own as the thread that is changed
  *
@@ -300,7 +301,7 @@ int main(int argc, char **argv)
 	}
 	mode = optind < argc ? argv[optind] : "";
 	host = !strncmp(mode, "host", 4);
-	if (!host && strncmp(mode, "tree", 4)) {
+	if (!host && strncmp(mode, "tree", 4) != 0 && strncmp(mode, "cpus", 4) != 0) {
 		fprintf(stderr, "killpoints: give a mode\n");
 		return 2;
 	}
@@ -322,7 +323,7 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	if (!host)
-		targets_tree(work);
+		targets_tree(work, !strncmp(mode, "cpus", 4));
 	else if (!targets_host()) {
 		printf("nothing of this host may be changed\n");
 		return 77;

@@ -25,10 +25,12 @@ expect() {
 	fi
 }
 
-echo 1..6
+echo 1..8
 expect 0 'owner killed at every step, made-up tree' tree
 expect 0 'restore killed at every step, made-up tree' tree-restore
 expect 0 'owner killed at every step, this host' host
 expect 0 'restore killed at every step, this host' host-restore
+expect 0 'CPU lease killed at every step, made-up tree' cpus
+expect 0 'restore of a CPU lease killed at every step, made-up tree' cpus-restore
 expect 1 'a handler that does not undo is found' -b "$broken_undo" -s 9 tree
 expect 1 'a change before its record is found' -c "$broken_order" tree

@@ -60,6 +60,30 @@ static const struct {
 	{ "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/surplus_hugepages", "0\n", "" },
 };
 
+/* A machine for CPU leases. */
+static const struct {
+	const char *path, *text, *op;
+} cpu_tree[] = {
+	{ "/proc/sys/kernel/random/boot_id", "6a1c6cf2-6b0e-4c51-9f3a-0e1a3f4f7a55\n", "take:2:2-3" },
+	{ "/proc/self/mountinfo", "25 30 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "" },
+	{ "/proc/irq/24/smp_affinity_list", "0-3\n", "" },
+	{ "/proc/irq/25/smp_affinity_list", "2-3\n", "" },
+	{ "/proc/irq/26/smp_affinity_list", "0-1\n", "" },
+	{ "/proc/irq/default_smp_affinity", "f\n", "" },
+	{ "/proc/sys/kernel/timer_migration", "1\n", "" },
+	{ "/proc/sys/vm/stat_interval", "1\n", "" },
+	{ "/sys/class/net/eth0/ifindex", "2\n", "" },
+	{ "/sys/class/net/eth0/queues/rx-0/rps_cpus", "f\n", "" },
+	{ "/sys/class/net/eth0/queues/tx-0/xps_cpus", "c\n", "" },
+	{ "/sys/devices/system/cpu/cpu2/power/pm_qos_resume_latency_us", "0\n", "" },
+	{ "/sys/devices/system/cpu/cpu3/cpufreq/scaling_governor", "powersave\n", "" },
+	{ "/sys/devices/system/cpu/online", "0-3\n", "" },
+	{ "/sys/devices/virtual/workqueue/cpumask", "0000000f\n", "" },
+	{ "/sys/fs/cgroup/cgroup.controllers", "cpuset cpu\n", "" },
+	{ "/sys/fs/cgroup/cgroup.subtree_control", "cpu\n", "" },
+	{ "/sys/fs/cgroup/cpuset.mems.effective", "0\n", "" },
+};
+
 static bool read_text(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY);
@@ -90,17 +114,23 @@ static void make_parents(char *path)
 	}
 }
 
-void targets_tree(const char *work)
+static void add_made_up(const char *path, const char *text, const char *op)
+{
+	struct target *t = &targets[count++];
+
+	snprintf(t->path, sizeof(t->path), "%.80s%s", root, path);
+	snprintf(t->text, sizeof(t->text), "%s", text);
+	snprintf(t->op, sizeof(t->op), "%s", op);
+	make_parents(t->path);
+}
+
+void targets_tree(const char *work, bool cpus)
 {
 	snprintf(root, sizeof(root), "%s/root", work);
-	for (size_t i = 0; i < sizeof(tree) / sizeof(tree[0]); i++) {
-		struct target *t = &targets[count++];
-
-		snprintf(t->path, sizeof(t->path), "%.80s%s", root, tree[i].path);
-		snprintf(t->text, sizeof(t->text), "%s", tree[i].text);
-		snprintf(t->op, sizeof(t->op), "%s", tree[i].op);
-		make_parents(t->path);
-	}
+	for (size_t i = 0; i < sizeof(tree) / sizeof(tree[0]) && !cpus; i++)
+		add_made_up(tree[i].path, tree[i].text, tree[i].op);
+	for (size_t i = 0; i < sizeof(cpu_tree) / sizeof(cpu_tree[0]) && cpus; i++)
+		add_made_up(cpu_tree[i].path, cpu_tree[i].text, cpu_tree[i].op);
 }
 
 /*

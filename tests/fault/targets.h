@@ -8,7 +8,8 @@
 
 #include <stdbool.h>
 
-void targets_tree(const char *work);
+/* cpus: a machine for CPU leases. */
+void targets_tree(const char *work, bool cpus);
 /* false: nothing of this host may be changed. */
 bool targets_host(void);
 

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * CPU leases on a host that may be taken apart; run by lease.sh. Each argument
+ * is a part; its lines begin with ok or not ok.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <rtkvm/rtkvm.h>
+
+#include "lease-host.h"
+
+static int failed;
+static struct rtkvm *rt;
+static double seconds = 15;
+
+static void result(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void result(bool good, const char *fmt, ...)
+{
+	va_list ap;
+
+	printf(good ? "ok " : "not ok ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	fflush(stdout);
+	failed |= !good;
+}
+
+ssize_t read_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n, len = 0;
+
+	if (fd < 0)
+		return -1;
+	while ((n = read(fd, text + len, size - 1 - (size_t)len)) > 0)
+		len += n;
+	close(fd);
+	while (len && text[len - 1] == '\n')
+		len--;
+	text[len] = '\0';
+	return n < 0 ? -1 : len;
+}
+
+static void print_report(const struct rtkvm_report *report, bool problems_only)
+{
+	const struct rtkvm_report_item *item = NULL;
+
+	while ((item = rtkvm_report_next(report, item)))
+		if (!problems_only || rtkvm_report_item_problem(item))
+			printf("# %s%s: %s: %s\n", rtkvm_report_item_problem(item) ? "! " : "",
+			       rtkvm_report_item_feature(item),
+			       rtkvm_report_state_name(rtkvm_report_item_state(item)),
+			       rtkvm_report_item_reason(item));
+}
+
+static struct rtkvm_cpu_lease *lease_of(const char *cpus, int mode, uint32_t flags)
+{
+	struct rtkvm_cpu_request r;
+	struct rtkvm_cpu_lease *lease = NULL;
+
+	rtkvm_cpu_request_init(&r, sizeof(r));
+	r.cpus = cpus;
+	r.mode = mode;
+	r.flags = flags;
+	if (rtkvm_cpu_lease_acquire(rt, &r, &lease) < 0)
+		printf("# %s\n", rtkvm_last_error());
+	return lease;
+}
+
+/* A child that spins; it is put on a leased CPU and must be seen there alone. */
+static void run_there(struct rtkvm_cpu_lease *lease, const char *mode)
+{
+	pid_t pid = fork();
+	char path[64], text[8192], *p;
+	int ret;
+
+	if (pid == 0) {
+		for (;;)
+			;
+	}
+	ret = rtkvm_cpu_lease_add_thread(lease, pid, 1);
+	if (ret < 0)
+		printf("# %s\n", rtkvm_last_error());
+	usleep(100000);
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	read_text(path, text, sizeof(text));
+	p = strrchr(text, ')');
+	for (int i = 0; p && i < 37; i++) /* field 39: where it runs */
+		p = strchr(p + 1, ' ');
+	result(ret == 0 && p && atoi(p) == rtkvm_cpu_lease_get_cpu(lease, 1),
+	       "%s: a thread runs on the second leased CPU", mode);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void check_mode(const char *name, int mode, int wanted, uint32_t flags)
+{
+	struct snapshot before, during, after;
+	struct rtkvm_cpu_lease *lease;
+	struct rtkvm_report *report = NULL;
+	int ret;
+
+	snapshot_take(&before);
+	lease = lease_of("2-3", mode, flags);
+	result(lease && rtkvm_cpu_lease_get_mode(lease) == wanted, "%s: is what was asked for", name);
+	if (!lease)
+		return;
+	ret = rtkvm_cpu_lease_report(lease, &report);
+	print_report(report, false);
+	result(ret == 0 && rtkvm_report_problems(report) == 0, "%s: nothing that moves is left", name);
+	rtkvm_report_free(report);
+	snapshot_take(&during);
+	ret = (int)snapshot_differences(&before, &during, false);
+	result(ret > 20, "%s: the host differs (%d things)", name, ret);
+	if (wanted != RTKVM_CPU_OFFLINE)
+		run_there(lease, name);
+	ret = rtkvm_cpu_lease_release(lease, &report);
+	print_report(report, true);
+	result(ret == 0 && rtkvm_report_problems(report) == 0, "%s: all is given back", name);
+	rtkvm_report_free(report);
+	snapshot_take(&after);
+	result(snapshot_differences(&before, &after, true) == 0,
+	       "%s: the host is as it was (%zu things)", name, before.count);
+	snapshot_free(&before);
+	snapshot_free(&during);
+	snapshot_free(&after);
+}
+
+static void part_v2(void)
+{
+	mkdir("/sys/fs/cgroup", 0755);
+	if (mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL) < 0 && errno != EBUSY)
+		perror("# cgroup2");
+	check_mode("affinity", RTKVM_CPU_AFFINITY, RTKVM_CPU_AFFINITY, 0);
+	check_mode("partition", RTKVM_CPU_PARTITION, RTKVM_CPU_PARTITION, 0);
+	check_mode("best", RTKVM_CPU_BEST, RTKVM_CPU_PARTITION, 0);
+	check_mode("offline", RTKVM_CPU_OFFLINE, RTKVM_CPU_OFFLINE, 0);
+}
+
+static void part_none(void)
+{
+	umount("/sys/fs/cgroup");
+	check_mode("no cgroup", RTKVM_CPU_BEST, RTKVM_CPU_AFFINITY, 0);
+	result(lease_of("3", RTKVM_CPU_PARTITION, 0) == NULL &&
+		       rtkvm_last_error_code() == EOPNOTSUPP,
+	       "no cgroup: a partition is refused");
+}
+
+static void part_v1(void)
+{
+	umount("/sys/fs/cgroup");
+	if (mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL) < 0 ||
+	    mkdir("/sys/fs/cgroup/cpuset", 0755) < 0 ||
+	    mount("none", "/sys/fs/cgroup/cpuset", "cgroup", 0, "cpuset") < 0)
+		perror("# cgroup v1");
+	check_mode("cgroup v1", RTKVM_CPU_BEST, RTKVM_CPU_PARTITION, 0);
+	mkdir("/sys/fs/cgroup/unified", 0755);
+	if (mount("none", "/sys/fs/cgroup/unified", "cgroup2", 0, NULL) < 0)
+		perror("# cgroup2");
+	check_mode("hybrid", RTKVM_CPU_PARTITION, RTKVM_CPU_PARTITION, 0);
+	umount("/sys/fs/cgroup/unified");
+	umount("/sys/fs/cgroup/cpuset");
+	umount("/sys/fs/cgroup");
+}
+
+/* Owners: killed; by name, after the one who took it has gone; others who meddle. */
+static void part_owner(void)
+{
+	struct snapshot before, after;
+	struct rtkvm_cpu_request r;
+	struct rtkvm_cpu_lease *lease;
+	struct rtkvm_report *report = NULL;
+	char text[256];
+	pid_t pid, target;
+	FILE *f;
+
+	snapshot_take(&before);
+	pid = fork();
+	if (pid == 0) {
+		lease_of("2-3", RTKVM_CPU_BEST, 0);
+		raise(SIGKILL);
+	}
+	waitpid(pid, NULL, 0);
+	lease = lease_of("2-3", RTKVM_CPU_AFFINITY, 0);
+	result(lease != NULL, "owner killed: the next caller gets its CPUs");
+	rtkvm_cpu_lease_release(lease, NULL);
+	snapshot_take(&after);
+	result(snapshot_differences(&before, &after, true) == 0, "owner killed: all is given back");
+	snapshot_free(&after);
+
+	target = fork();
+	if (target == 0) {
+		setsid(); /* a daemon, that becomes another program */
+		execl("/bin/busybox", "sleep", "1000", NULL);
+		_exit(1);
+	}
+	pid = fork();
+	if (pid == 0) {
+		rtkvm_cpu_request_init(&r, sizeof(r));
+		r.cpus = "3";
+		r.target = target;
+		r.name = "daemon";
+		_exit(rtkvm_cpu_lease_acquire(rt, &r, &lease) < 0);
+	}
+	waitpid(pid, NULL, 0);
+	result(!lease_of("3", RTKVM_CPU_AFFINITY, 0) && rtkvm_last_error_code() == EBUSY,
+	       "target: owns the lease after the attacher has gone, over setsid and exec");
+	kill(target, SIGKILL);
+	waitpid(target, NULL, 0);
+	lease = lease_of("3", RTKVM_CPU_AFFINITY, 0);
+	result(lease != NULL, "target killed: the next caller gets its CPU");
+
+	/* someone moves an interrupt onto the leased CPU, and another elsewhere */
+	f = fopen("/proc/irq/default_smp_affinity", "w");
+	fputs("1\n", f);
+	fclose(f);
+	rtkvm_cpu_lease_release(lease, &report);
+	result(rtkvm_report_problems(report) == 1, "changed by someone else: reported");
+	rtkvm_report_free(report);
+	read_text("/proc/irq/default_smp_affinity", text, sizeof(text));
+	result(!strcmp(text, "1"), "changed by someone else: left alone");
+	f = fopen("/proc/irq/default_smp_affinity", "w");
+	fputs("f\n", f);
+	fclose(f);
+	snapshot_take(&after);
+	result(snapshot_differences(&before, &after, true) == 0, "owners: the host is as it was");
+	snapshot_free(&before);
+	snapshot_free(&after);
+}
+
+static void print_disturbance(const char *what, const struct disturbance *d)
+{
+	printf("# %s: tick %.2f/s and its threads %.2f/s; other interrupts %.2f/s (%s), switches "
+	       "%.2f/s; over %.0f s:%s\n", what, d->tick, d->tick_threads, d->interrupts, d->worst,
+	       d->switches, d->seconds, d->whom);
+	fflush(stdout);
+}
+
+/* The same program on the same CPU under the same load, without a lease and with one. */
+static void part_quiet(bool booted_for_it)
+{
+	struct disturbance plain, leased;
+	struct rtkvm_cpu_lease *lease;
+	double was, is;
+	cpu_set_t set;
+
+	mkdir("/sys/fs/cgroup", 0755);
+	mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL);
+	CPU_ZERO(&set);
+	CPU_SET(booted_for_it ? 1 : 3, &set); /* the boot keeps CPU 3 quiet */
+	load_start();
+	sched_setaffinity(0, sizeof(set), &set);
+	disturbance_measure(booted_for_it ? 1 : 3, seconds, &plain);
+	print_disturbance("without a lease", &plain);
+	lease = lease_of("3", RTKVM_CPU_PARTITION, 0);
+	if (!lease || rtkvm_cpu_lease_add_thread(lease, 0, 0) < 0) {
+		result(false, "no lease: %s", rtkvm_last_error());
+		load_stop();
+		return;
+	}
+	usleep(500000);
+	disturbance_measure(3, seconds, &leased);
+	print_disturbance("leased", &leased);
+	load_stop();
+	was = plain.interrupts + plain.switches + (booted_for_it ? plain.tick + plain.tick_threads : 0);
+	is = leased.interrupts + leased.switches + (booted_for_it ? leased.tick + leased.tick_threads : 0);
+	result(was > 20, "the load disturbs a CPU that is not leased: %.1f/s", was);
+	result(is <= was / 20, "leased: %.2f/s, 1/%.0f of it%s", is, was / (is > 0.01 ? is : 0.01),
+	       booted_for_it ? ", with the tick" : ", but for the tick");
+	if (booted_for_it)
+		result(is <= 1, "leased and booted for it: %.2f/s, at most 1", is);
+	rtkvm_cpu_lease_release(lease, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	struct rtkvm_options options;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	rtkvm_options_init(&options, sizeof(options));
+	options.state_dir = "/tmp/state";
+	if (rtkvm_new(&options, &rt) < 0)
+		return 1;
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "v2"))
+			part_v2();
+		else if (!strcmp(argv[i], "v1"))
+			part_v1();
+		else if (!strcmp(argv[i], "none"))
+			part_none();
+		else if (!strcmp(argv[i], "owner"))
+			part_owner();
+		else if (!strcmp(argv[i], "quiet"))
+			part_quiet(false);
+		else if (!strcmp(argv[i], "quiet-boot"))
+			part_quiet(true);
+		else
+			seconds = atof(argv[i]);
+	}
+	rtkvm_free(rt);
+	return failed;
+}

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck disable=SC2154
+#
+# CPU leases in a host with CPUs and cgroups to take apart: modes, owners, and
+# what still reaches a leased CPU under load, without and with boot parameters.
+# The controls: the host must differ during a lease, and the load must disturb
+# a CPU that is not leased.
+. "$top_srcdir/tests/support/tap.sh"
+. "$top_srcdir/tests/emulated/lib.sh"
+need_host svm
+program=$top_builddir/tests/emulated/lease-host
+time=15
+[ -z "${RTKVM_LONG_TESTS:-}" ] || time=60
+
+# Each line of the program that is a result becomes one of this script.
+results() { # WHAT
+	local line
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) ok "$1: ${line#ok }" ;;
+		"not ok "*) not_ok "$1: ${line#not ok }" ;;
+		*) echo "$line" ;;
+		esac
+	done <<< "$out"
+	equal "$1: the program and the kernel are content" "$status" 0
+	[ "$status" = 0 ] || said
+}
+
+host --host svm --boot-limit 240 --limit 300 "$program v2 owner none v1" "$program $time quiet"
+results "stock boot"
+host --host svm --boot-limit 240 --limit 200 \
+	--append "isolcpus=managed_irq,domain,2,3 nohz_full=2,3 rcu_nocbs=2,3 irqaffinity=0,1" \
+	"$program $time quiet-boot"
+results "isolating boot"
+finish
