@@ -217,6 +217,35 @@ RTKVM_API int rtkvm_cpu_lease_report(struct rtkvm_cpu_lease *lease, struct rtkvm
 RTKVM_API int rtkvm_cpu_lease_repair(struct rtkvm_cpu_lease *lease, struct rtkvm_report **report);
 
 /**
+ * Notice drift: a descriptor that becomes readable when CPUs come or go
+ * (uevents of the kernel) and each interval, as the kernel has no event for a
+ * new thread or a changed mask. Then call rtkvm_cpu_lease_dispatch().
+ *
+ * @param lease the lease
+ * @param interval_ms between two looks, milliseconds, 10 to 3600000
+ * @return the descriptor, owned by the lease (a later call closes it); or
+ *         -EINVAL, -EMFILE, -ENOMEM
+ *
+ * System calls: epoll_create1, epoll_ctl, timerfd_create, timerfd_settime, socket, bind.
+ * RT class: set-up. Thread safety: one thread at a time per lease.
+ */
+RTKVM_API int rtkvm_cpu_lease_watch(struct rtkvm_cpu_lease *lease, uint32_t interval_ms);
+
+/**
+ * Look, after the descriptor of rtkvm_cpu_lease_watch() became readable. Does
+ * not block, and repairs nothing (rtkvm_cpu_lease_repair()).
+ *
+ * @param lease the lease
+ * @param report receives the state; may be NULL
+ * @return 1: something drifted, see report; 0: all is well; -EINVAL: nothing
+ *         is watched; or as rtkvm_cpu_lease_report()
+ *
+ * RT class: set-up. Thread safety: one thread at a time per lease.
+ */
+RTKVM_API int rtkvm_cpu_lease_dispatch(struct rtkvm_cpu_lease *lease,
+				       struct rtkvm_report **report);
+
+/**
  * End a lease: undo everything, verify it, let others have the CPUs.
  *
  * @param lease the lease; NULL is ignored and gives 0

@@ -26,11 +26,13 @@ static struct rtkvm_cpu_lease *new_lease(struct rtkvm *rt)
 	l->rt = rt;
 	l->fd = -1;
 	l->last = &l->notes;
+	l->watch[0] = l->watch[1] = l->watch[2] = -1;
 	return l;
 }
 
 static void free_lease(struct rtkvm_cpu_lease *l)
 {
+	cpu_watch_close(l);
 	cpu_notes_clear(l);
 	free(l->attached);
 	free(l);

@@ -102,7 +102,10 @@ struct rtkvm_cpu_lease {
 	struct cpu_note *notes, **last;
 	struct cpu_attached *attached;
 	size_t attached_count;
+	int watch[3]; /* epoll, its timer, uevents; -1: none */
 };
+
+void cpu_watch_close(struct rtkvm_cpu_lease *l);
 
 struct rtkvm_change *cpu_batch_add(struct cpu_batch *batch, enum cpu_sort sort);
 /* A knob; with take: CPUs are taken out of what it is now. Texts are copied. */

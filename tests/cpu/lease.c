@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,34 @@ START_TEST(descriptor)
 }
 END_TEST
 
+/* The descriptor wakes by itself; what drifted meanwhile is seen. */
+START_TEST(drift_is_noticed)
+{
+	struct rtkvm_cpu_lease *lease = lease_of("6-7", RTKVM_CPU_AFFINITY);
+	struct rtkvm_report *report;
+	struct pollfd p = { .events = POLLIN };
+
+	ck_assert_int_eq(rtkvm_cpu_lease_dispatch(lease, NULL), -EINVAL);
+	ck_assert_int_eq(rtkvm_cpu_lease_watch(lease, 9), -EINVAL);
+	p.fd = rtkvm_cpu_lease_watch(lease, 20);
+	ck_assert_int_ge(p.fd, 0);
+	ck_assert_int_eq(poll(&p, 1, 20000), 1);
+	ck_assert_int_eq(rtkvm_cpu_lease_dispatch(lease, NULL), 0);
+	test_write(m.root, IRQ1, "0-7\n");
+	test_write(m.root, "sys/devices/system/cpu/online", "0-6\n");
+	ck_assert_int_eq(poll(&p, 1, 20000), 1);
+	ck_assert_int_eq(rtkvm_cpu_lease_dispatch(lease, &report), 1);
+	ck_assert_ptr_nonnull(rtkvm_report_find(report, "irq-affinity 1"));
+	ck_assert_int_eq(rtkvm_report_item_problem(rtkvm_report_find(report, "cpus")), 1);
+	rtkvm_report_free(report);
+	test_write(m.root, "sys/devices/system/cpu/online", "0-7\n");
+	ck_assert_int_eq(rtkvm_cpu_lease_repair(lease, NULL), 0);
+	ck_assert_int_eq(rtkvm_cpu_lease_dispatch(lease, NULL), 0);
+	rtkvm_cpu_lease_release(lease, NULL);
+	machine_assert_as_before(&m);
+}
+END_TEST
+
 START_TEST(wrong_arguments)
 {
 	struct rtkvm_cpu_request r = request_of(1);
@@ -304,6 +333,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_loop_test(tc, mode, 0, sizeof(modes) / sizeof(modes[0]));
 	tcase_add_test(tc, lost_partition);
 	tcase_add_test(tc, descriptor);
+	tcase_add_test(tc, drift_is_noticed);
 	tcase_add_test(tc, wrong_arguments);
 	suite_add_tcase(suite, tc);
 	return suite;
