@@ -84,7 +84,8 @@ struct vmm {
 	const char *payload, *args;
 	unsigned int vcpus;
 	int fifo;               /* priority of vCPU threads; 0: ordinary */
-	bool split_irqchip, no_x2apic, direct_aps, trace, quiet;
+	bool split_irqchip, no_x2apic, direct_aps;
+	bool stats_wanted, trace_wanted, trace_needed;
 	uint64_t disable_exits; /* mask for KVM_CAP_X86_DISABLE_EXITS */
 	unsigned int limit;     /* seconds */
 	const char *broken;     /* --break: a fault, to see that it is noticed */
@@ -94,6 +95,7 @@ struct vmm {
 
 	/* machine */
 	int kvm, vm;
+	size_t run_size;
 	unsigned char *ram;     /* guest-physical 0, PAYLOAD_RAM bytes */
 	struct payload_image *image;
 	struct vcpu vcpu[PAYLOAD_MAX_CPUS];
@@ -106,7 +108,7 @@ struct vmm {
 	pthread_cond_t changed;
 	unsigned int marked[3]; /* vCPUs that wrote PAYLOAD_MARK_x */
 	bool counting, counted; /* between the marks; the end mark came */
-	bool ended;             /* the payload, or stopped by a fault */
+	bool go, ended;         /* threads may run; ended by the payload or by a fault */
 	int status;             /* of the payload, or -1: stopped by a fault */
 };
 
