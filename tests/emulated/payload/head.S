@@ -62,8 +62,8 @@ entry_sipi:
 entry32:
 	cli
 	xorl %ebp, %ebp
-1:	lgdtl gdtr
-	movl $PAYLOAD_DATA, %eax
+	lgdtl gdtr
+1:	movl $PAYLOAD_DATA, %eax
 	movl %eax, %ds
 	movl %eax, %es
 	movl %eax, %ss

@@ -85,7 +85,8 @@ void figures_text(struct vmm *m, const char *text, size_t n)
 /* The write of the end mark is an exit of its own, which is not the guest's doing. */
 static void forget_mark(struct counters *c, const char *const names[])
 {
-	c->exits--;
+	if (c->exits)
+		c->exits--;
 	for (; *names; names++) {
 		struct counter *found = counters_find(c, *names);
 
