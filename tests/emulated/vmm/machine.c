@@ -109,7 +109,8 @@ static int set_cpuid(struct vcpu *v)
 
 		if (e->function == 1) {
 			e->ebx = (e->ebx & 0xffffff) | v->index << 24;
-			/* KVM offers it by a capability, not here */
+			e->ecx |= 1U << 31; /* there is a hypervisor: a VMM says it, not KVM */
+			/* KVM offers the TSC-deadline timer by a capability, not here */
 			if (ioctl(m->vm, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0)
 				e->ecx |= 1U << 24;
 			if (m->no_x2apic)
