@@ -66,7 +66,10 @@ u32 payload(void)
 		__asm__ volatile("ud2");
 	if (kit_arg("stray", 0)) {
 		apic_self_ipi(0x99);
-		__asm__ volatile("sti; nop; nop; cli");
+		interrupts_open();
+		for (u32 i = 0; i < 1000 && !kit_unexpected(); i++)
+			pause_once();
+		interrupts_close();
 	}
 	seen_ids = 1U << apic_id();
 	if (cpus > 1)
