@@ -47,7 +47,7 @@ host_machine() { # CONSOLE
 		-serial "$1" -serial "file:$work/link" -no-reboot
 		${devices[@]+"${devices[@]}"} ${debug[@]+"${debug[@]}"}
 		-kernel "$kernel/bzImage" -initrd "$work/initrd.gz"
-		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable$append")
+		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable no_timer_check$append")
 }
 
 # One packet to QEMU's gdb stub; the answer must be OK, or anything without WANT.
