@@ -16,7 +16,8 @@ host_defaults() {
 host_check() {
 	[ -z "$deterministic" ] || [ -z "$gdb" ] ||
 		die 2 "--gdb and --deterministic exclude each other: it uses the gdb stub itself"
-	qemu=$("$here/get-qemu")
+	qemu=$("$here/get-qemu") || return 1
+	[ -z "$meter" ] || meter=$("$here/svm/build-meter") || return 1
 }
 
 # The command line of the machine, in the array 'machine'. Its console goes to
@@ -45,6 +46,7 @@ host_machine() { # CONSOLE
 		-smp "$topology" -m "$memory" ${numa[@]+"${numa[@]}"}
 		-device "intel-iommu,intremap=on,eim=on"
 		-serial "$1" -serial "file:$work/link" -no-reboot
+		${meter:+-plugin "$meter,out=$work/meter,miscount=$miscount${deterministic:+,single=on}"}
 		${devices[@]+"${devices[@]}"} ${debug[@]+"${debug[@]}"}
 		-kernel "$kernel/bzImage" -initrd "$work/initrd.gz"
 		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable no_timer_check$append")
@@ -120,4 +122,6 @@ host_bare() {
 }
 
 # The emulator is gone: what else it left is put into $work/files.
-host_finish() { :; }
+host_finish() {
+	[ -z "$meter" ] || cp "$work/meter" "$work/files/meter"
+}
