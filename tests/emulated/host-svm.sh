@@ -18,6 +18,31 @@ host_check() {
 		die 2 "--gdb and --deterministic exclude each other: it uses the gdb stub itself"
 	qemu=$("$here/get-qemu") || return 1
 	[ -z "$meter" ] || meter=$("$here/svm/build-meter") || return 1
+	local name
+	for name in ${with//,/ }; do
+		case $name in
+		edu) devices+=(-device edu,addr=0x10) ;;
+		ivshmem) devices+=(-chardev "socket,path=$work/ivshmem,id=ivshmem"
+			-device ivshmem-doorbell,chardev=ivshmem,vectors=2,addr=0x11) ;;
+		# its virtual functions want a bus of its own
+		igb) devices+=(-device pcie-root-port,id=igb,chassis=1,slot=1,addr=0x12 -device igb,bus=igb,romfile=) ;;
+		e1000e) devices+=(-device e1000e,addr=0x13,romfile=) ;;
+		*) die 2 "no device '$name' for --with; there are: edu ivshmem igb e1000e" ;;
+		esac
+	done
+}
+
+# What stands outside of the machine: the other end of ivshmem, which ends with it.
+host_outside() {
+	case ,$with, in *,ivshmem,*) ;; *) return 0 ;; esac
+	gcc -O2 -D_GNU_SOURCE -o "$work/ivshmem-server" "$here/svm/ivshmem-server.c" ||
+		die 4 "cannot build the server of ivshmem"
+	"$work/ivshmem-server" "$work/ivshmem" &
+	server=$!
+	until [ -S "$work/ivshmem" ]; do
+		kill -0 "$server" 2>/dev/null || die 4 "the server of ivshmem ended"
+		sleep 0.05
+	done
 }
 
 # The command line of the machine, in the array 'machine'. Its console goes to
@@ -85,6 +110,7 @@ host_start() {
 	host_machine "file:$work/console"
 	[ -z "$gdb" ] ||
 		printf 'run: gdb %s/vmlinux -ex "target remote %s"\n' "$kernel" "$work/gdb" >&2
+	host_outside
 	[ -z "$deterministic" ] || mkfifo "$work/stub.in" "$work/stub.out"
 	"${machine[@]}" < /dev/null > "$work/emulator" 2>&1 &
 	pid=$!
@@ -95,6 +121,7 @@ host_start() {
 host_shell() {
 	gzip -n -1 < "$work/initrd" > "$work/initrd.gz"
 	[ -z "$deterministic" ] || die 2 "--shell and --deterministic exclude each other"
+	host_outside
 	host_machine mon:stdio
 	"${machine[@]}"
 }
