@@ -11,7 +11,7 @@
 
 need_host svm --meter
 entries=$top_builddir/tests/emulated/svm/entries
-common=(--host svm --flavour "$flavour" --cpus 2 --boot-limit 300 --limit 120 --meter --file "$entries")
+common=(--host svm --flavour "$flavour" --cpus 2 --boot-limit 900 --limit 120 --meter --file "$entries")
 
 # A figure that a program in the host printed.
 printed() { # TEXT LABEL NAME
@@ -70,8 +70,11 @@ for run in 1 2 3; do
 	equal "deterministic, run $run" "$status" 0
 	[ "$status" = 0 ] || said
 	printf '%s\n' "$out" > "$tmp/run$run/printed"
+	# without what is counted when QEMU has been told to end and its thread still runs
+	grep -v ' label=0 ' "$tmp/run$run/meter" > "$tmp/run$run/marks"
 done
-meter=$tmp/run1/meter
+meter=$tmp/run1/marks
+out=$(cat "$tmp/run1/printed")
 head -n 2 "$meter" | sed 's/^/# /'
 for label in 10 20 30 40; do
 	events=100
@@ -90,7 +93,7 @@ for label in 12 22 32 42; do
 		test "$few" -ge 0 -a "$few" -le 20
 done
 for run in 2 3; do
-	check "every count of run $run is that of run 1" cmp "$meter" "$tmp/run$run/meter"
+	check "every count of run $run is that of run 1" cmp "$meter" "$tmp/run$run/marks"
 	check "so is what the programs saw" cmp "$tmp/run1/printed" "$tmp/run$run/printed"
 done
 # that equal files are no matter of course: two machines that are not deterministic
