@@ -25,13 +25,13 @@ host_check() {
 	fi
 }
 
-# Configures the machine: bochsrc, and the array 'machine' that starts it.
-host_machine() { # CONSOLE
-	local count=$cpus clock=utc environment debug=''
+# Configures the machine: bochsrc, and the array 'machine' that starts it. Its
+# serial ports are given, and more of the loader's environment.
+host_machine() { # CONSOLE LINK [VARIABLE=VALUE]...
+	local count=$cpus clock=utc environment=() debug=''
 
 	[ "$cpus" = 1 ] || count="$cpus, quantum=16"
-	environment=(RTKVM_METER="$work/meter" RTKVM_KERNEL="$work/kernel" RTKVM_INITRD="$work/initrd"
-		RTKVM_APPEND="console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable lpj=200000 no_timer_check x2apic_without_ir$append")
+	[ -z "$meter" ] || environment+=(RTKVM_METER="$work/meter" RTKVM_MISCOUNT="$miscount")
 	if [ -n "$deterministic" ]; then
 		clock=1767225600 # 2026-01-01
 		environment+=(RTKVM_SEED=1)
@@ -50,7 +50,7 @@ clock: sync=none, time0=$clock
 ata0: enabled=0
 ata1: enabled=0
 com1: enabled=1, $1
-com2: enabled=1, mode=file, dev=$work/link
+com2: enabled=1, $2
 speaker: enabled=0
 vga: extension=none, update_freq=1, realtime=0
 log: $work/emulator
@@ -60,8 +60,16 @@ info: action=ignore
 debug: action=ignore
 $debug
 END
-	machine=(env "${environment[@]}" "$bochs/bochs" -q -f "$work/bochsrc")
+	shift 2
+	machine=(env RTKVM_KERNEL="$work/kernel" ${environment[@]+"${environment[@]}"} "$@"
+		"$bochs/bochs" -q -f "$work/bochsrc")
+}
+
+# The machine with Linux in it.
+host_linux() { # CONSOLE
 	objcopy -O binary -S "$kernel/vmlinux" "$work/kernel"
+	host_machine "$1" "mode=file, dev=$work/link" RTKVM_INITRD="$work/initrd" \
+		RTKVM_APPEND="console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable lpj=200000 no_timer_check clearcpuid=aperfmperf x2apic_without_ir$append"
 }
 
 # A TCP port of this machine that nobody listens on.
@@ -76,7 +84,7 @@ free_port() {
 
 # Starts the machine in the background; leaves its process in 'pid'.
 host_start() {
-	host_machine "mode=file, dev=$work/console"
+	host_linux "mode=file, dev=$work/console"
 	"${machine[@]}" < /dev/null > "$work/messages" 2>&1 &
 	pid=$!
 	[ -z "$gdb" ] ||
@@ -88,7 +96,7 @@ host_shell() {
 	local port console saved=''
 
 	port=$(free_port)
-	host_machine "mode=socket-server, dev=localhost:$port"
+	host_linux "mode=socket-server, dev=localhost:$port"
 	"${machine[@]}" < /dev/null > "$work/messages" 2>&1 &
 	pid=$!
 	until exec {console}<> "/dev/tcp/127.0.0.1/$port"; do
@@ -103,7 +111,19 @@ host_shell() {
 	pid=''
 }
 
+# Runs a payload, $work/kernel, on the machine without a host; what it writes to
+# its ports goes to $work/text. Status 124 when it does not end in time.
+host_bare() {
+	local status=0
+
+	host_machine "mode=null" "mode=null" RTKVM_TEXT="$work/text"
+	timeout -k 5 "$limit" "${machine[@]}" < /dev/null > "$work/messages" 2>&1 || status=$?
+	[ $status != 137 ] || status=124
+	[ $status = 124 ] || status=0 # Bochs ends with 1 however it ends
+	return $status
+}
+
 # The emulator is gone: what else it left is put into $work/files.
 host_finish() {
-	cp "$work/meter" "$work/files/meter"
+	[ -z "$meter" ] || cp "$work/meter" "$work/files/meter"
 }

@@ -2,7 +2,7 @@
 /*
  * Puts what the machine boots into its memory, as firmware with a disk would,
  * when the boot stage (boot.S) asks for it: the file named by RTKVM_KERNEL at
- * LOAD, where it is entered; RTKVM_INITRD at the top of memory; RTKVM_APPEND as
+ * LOAD, where it is entered; RTKVM_INITRD at the end of memory; RTKVM_APPEND as
  * command line. They are described in the boot_params of Linux' 64-bit boot
  * protocol (Documentation/arch/x86/boot.rst), of which the boot stage has
  * filled in the memory map.
@@ -23,6 +23,7 @@
 #define COMMAND_LINE	0x12000
 #define COMMAND_SIZE	0x1000
 #define TOP		0x80000000	/* below the hole of the devices */
+#define ACPI		0x100000	/* the BIOS has its tables at the end of memory */
 
 /* Memory is in blocks that lie anywhere, none smaller than a page. */
 static void store(Bit64u address, const void *data, size_t size)
@@ -96,7 +97,7 @@ void rtkvm_load(void)
 	store32(PARAMS + 0x206, 0x020f);	/* version of the protocol */
 	store32(PARAMS + 0x210, 0x01ff);	/* another loader; kernel is high */
 	if (initrd) {
-		at = load(initrd, top < TOP ? top : TOP, true, &size);
+		at = load(initrd, (top < TOP ? top : TOP) - ACPI, true, &size);
 		store32(PARAMS + 0x218, at);
 		store32(PARAMS + 0x21c, size);
 	}

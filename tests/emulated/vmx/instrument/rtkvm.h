@@ -3,8 +3,8 @@
 #ifndef RTKVM_BOCHS_H
 #define RTKVM_BOCHS_H
 
-#define RTKVM_PORT_METER	0xb5	/* one byte: a character of a label, '\n' ends it */
 #define RTKVM_PORT_LOAD		0xb6	/* one byte, any: the boot stage wants the images */
+#define RTKVM_PORT_TEXT		0xe9	/* one byte: a character of a bare payload's text */
 #define RTKVM_PORT_STATUS	0xf4	/* 32 bits: the exit status of a bare payload */
 
 /* Puts kernel, initrd and command line into memory. */
