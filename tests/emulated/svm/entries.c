@@ -102,10 +102,10 @@ int main(int argc, char **argv)
 	struct kvm_sregs sregs;
 	uint8_t *memory;
 
-	if (argc != 3)
-		errx(2, "usage: entries LABEL COUNT");
-	label = strtoul(argv[1], NULL, 0);
-	count = strtoul(argv[2], NULL, 0);
+	label = argc == 3 ? strtoul(argv[1], NULL, 0) : 0;
+	count = argc == 3 ? strtoul(argv[2], NULL, 0) : 0;
+	if (!label || !count)
+		errx(2, "usage: entries LABEL COUNT, both from 1");
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm < 0)
 		err(1, "/dev/kvm");
