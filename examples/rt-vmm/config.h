@@ -15,6 +15,7 @@ enum {
 	STATUS_OK = 0,
 	STATUS_ERROR = 1,       /* it could not be measured; nothing is reported */
 	STATUS_NOISY = 2,       /* demo: the null control is out of bounds */
+	STATUS_LIMIT = 3,       /* within the program: a time limit has passed */
 	STATUS_USAGE = 64,
 	STATUS_INTERRUPTED = 130
 };
