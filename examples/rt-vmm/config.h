@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the user asked for (config.c fills it in from the command line), and
+ * What the user asked for (options.c fills it in from the command line), and
  * how the program speaks to the user.
  */
 #ifndef CONFIG_H
@@ -19,6 +19,8 @@ enum {
 	STATUS_USAGE = 64,
 	STATUS_INTERRUPTED = 130
 };
+
+struct linux_config;
 
 struct config {
 	const char *kvm;        /* path of the device, or "fd:N" */
@@ -41,10 +43,17 @@ struct config {
 	unsigned int limit_s;   /* demo: no new round that would end later, from the third on */
 	const char *output;     /* demo: directory of the files */
 	bool json;
+	struct linux_config *linux_guest; /* of the command linux (linux.h) */
 };
 
 /* Set by SIGINT and SIGTERM: the signal's number. All loops look at it. */
 extern volatile int interrupted;
+
+/* The commands' options (options.c). False after having said what is wrong. */
+bool options_parse(struct config *config, int argc, char **argv);
+
+/* How to use the program. */
+extern const char options_usage[];
 
 /* One line on stderr, "rt-vmm: ..." before it. Returns -1. */
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
