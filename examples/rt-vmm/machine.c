@@ -119,10 +119,14 @@ struct kvm_cpuid2 *machine_cpuid(int kvm_fd)
 		free(cpuid);
 		return NULL;
 	}
-	/* KVM leaves the TSC-deadline bit to the VMM, which has an irqchip for it */
+	/*
+	 * KVM leaves to the VMM, which has an irqchip for them, the bits of the
+	 * TSC-deadline timer and of x2APIC, and the one that says that there is a
+	 * hypervisor, without which Linux does not look for KVM's leaves.
+	 */
 	for (uint32_t i = 0; i < cpuid->nent; i++)
 		if (cpuid->entries[i].function == 1)
-			cpuid->entries[i].ecx |= 1U << 24 | 1U << 21;
+			cpuid->entries[i].ecx |= 1U << 31 | 1U << 24 | 1U << 21;
 	return cpuid;
 }
 
