@@ -27,7 +27,7 @@ copy_program() { # FILE FOLDER ROOT
 	local lib
 	cp -L "$1" "$2/"
 	mkdir -p "$3/lib/job"
-	{ ldd "$1" 2>/dev/null || true; } | grep -o '/[^ ]*' | sort -u | while read -r lib; do
+	{ ldd "$1" 2>/dev/null | grep -o '/[^ ]*' || true; } | sort -u | while read -r lib; do
 		case $lib in
 		*/ld-linux*) mkdir -p "$3$(dirname "$lib")"; cp -L "$lib" "$3$lib" ;;
 		*) cp -Lu "$lib" "$3/lib/job/" ;;
