@@ -31,6 +31,7 @@ struct config {
 	unsigned int duration_s; /* of each measured run */
 	const char *break_guest; /* for tests: damage the guest in that way; NULL: do not */
 	const char *plan;       /* thread plan of librtkvm; NULL: plain (run) */
+	bool huge_pages;        /* guest memory in pages of 2 MiB that were set aside */
 	bool host_knobs;        /* take a lease for IRQ and workqueue affinities */
 	unsigned int halt_poll_ns;
 	cpu_set_t usable_cpus;  /* all that this process may use */

@@ -59,6 +59,15 @@ int kvm_open(const char *path)
 	return fd;
 }
 
+/* Pages of 2 MiB that the host has set aside (vm.nr_hugepages), all of them now. */
+static unsigned char *map_huge(size_t size)
+{
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+
+	return map == MAP_FAILED ? NULL : map;
+}
+
 /* Memory on a 2 MiB boundary, so that the host can back it with large pages. */
 static unsigned char *map_ram(size_t size)
 {
@@ -75,7 +84,7 @@ static unsigned char *map_ram(size_t size)
 	return ram;
 }
 
-int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus, size_t ram_size)
+int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus, size_t ram_size, bool huge)
 {
 	struct kvm_userspace_memory_region region = { .slot = 0 };
 	int size;
@@ -96,7 +105,10 @@ int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus, size_t ram_si
 	m->run_size = (size_t)size;
 
 	m->ram_size = ram_size;
-	m->ram = map_ram(m->ram_size);
+	m->ram = huge ? map_huge(m->ram_size) : map_ram(m->ram_size);
+	if (!m->ram && huge)
+		return fail("%zu bytes of guest memory in huge pages: %m; set aside %zu of 2 MiB "
+			    "(sysctl vm.nr_hugepages)", m->ram_size, m->ram_size / ALIGN_2M);
 	if (!m->ram)
 		return fail("%zu bytes of guest memory: %m", m->ram_size);
 	region.memory_size = m->ram_size;

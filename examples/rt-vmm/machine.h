@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -40,8 +41,8 @@ struct machine {
 /* Open /dev/kvm (or take "fd:N"); -1 after saying what is wrong and what helps. */
 int kvm_open(const char *path);
 
-/* Make the VM with its interrupt controller and empty memory. */
-int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus, size_t ram_size);
+/* Make the VM with its interrupt controller and empty memory; huge: in pages of 2 MiB. */
+int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus, size_t ram_size, bool huge);
 
 /* The CPUID table for machine_set_cpuid(), to be freed; NULL on error. */
 struct kvm_cpuid2 *machine_cpuid(int kvm_fd);

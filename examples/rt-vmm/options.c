@@ -25,6 +25,8 @@ const char options_usage[] =
 	"  --halt-poll NS      with librtkvm: longest halt polling of this VM [0]\n"
 	"  --no-lease          with librtkvm: leave IRQs and workers of the host where they are\n"
 	"  --kvm PATH|fd:N     KVM device, or an open descriptor of it [/dev/kvm]\n"
+	"  --huge-pages        guest memory in pages of 2 MiB that were set aside\n"
+	"                      (sysctl vm.nr_hugepages)\n"
 	"run:\n"
 	"  --by-hand           chrt, taskset and mlockall instead of librtkvm\n"
 	"  --histogram FILE    write it; .hgrm, .json, .txt, else cyclictest's format; up to 4\n"
@@ -69,7 +71,7 @@ static bool number(const char *option, const char *text, unsigned int min, unsig
 }
 
 enum { O_VCPUS = 1, O_KERNEL, O_INITRD, O_APPEND, O_MEMORY, O_MARKER, O_BOOT_LIMIT, O_LIMIT, O_DATA,
-       O_REPORT, O_ANY_KVM, O_INTERVAL, O_WORK, O_DURATION, O_CPUS, O_RT, O_HALT_POLL, O_NO_LEASE, O_KVM,
+       O_REPORT, O_ANY_KVM, O_HUGE_PAGES, O_INTERVAL, O_WORK, O_DURATION, O_CPUS, O_RT, O_HALT_POLL, O_NO_LEASE, O_KVM,
        O_BY_HAND, O_HISTOGRAM, O_ROUNDS, O_OUTPUT, O_JSON, O_BREAK_GUEST,
        O_HELP };
 
@@ -98,6 +100,7 @@ static const struct option options[] = {
 	{ "limit", required_argument, NULL, O_LIMIT },
 	{ "data", required_argument, NULL, O_DATA },
 	{ "report", no_argument, NULL, O_REPORT },
+	{ "huge-pages", no_argument, NULL, O_HUGE_PAGES },
 	{ "any-kvm", no_argument, NULL, O_ANY_KVM },
 	{ "help", no_argument, NULL, O_HELP },
 	{ NULL, 0, NULL, 0 }
@@ -165,6 +168,9 @@ static bool take_option(struct config *c, int option, const char *arg, const cha
 		return true;
 	case O_KVM:
 		c->kvm = arg;
+		return true;
+	case O_HUGE_PAGES:
+		c->huge_pages = true;
 		return true;
 	case O_BY_HAND:
 		c->by_hand = true;

@@ -123,7 +123,8 @@ static int make_machine(struct run *r)
 	struct kvm_cpuid2 *cpuid;
 	int rc = -1;
 
-	if (machine_new(m, r->config->kvm_fd, r->config->vcpus, r->guest->ram_size(r->config)) < 0 ||
+	if (machine_new(m, r->config->kvm_fd, r->config->vcpus, r->guest->ram_size(r->config),
+			r->config->huge_pages) < 0 ||
 	    r->guest->load(r) < 0 || (t->vm_created && t->vm_created(r) < 0))
 		return -1;
 	cpuid = machine_cpuid(r->config->kvm_fd);
