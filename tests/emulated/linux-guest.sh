@@ -75,7 +75,7 @@ linux none --marker "the guest is up"
 wait
 END
 chmod -x "$tmp/guests"
-LD_LIBRARY_PATH=$(readlink -f "$top_builddir")/.libs host --host "$host_name" --memory 1024 --append no_timer_check \
+LD_LIBRARY_PATH=$(readlink -f "$top_builddir")/.libs host --host "$host_name" --memory 1024 --boot-limit 200 --append no_timer_check \
 	--limit 550 --out "$tmp/kept" \
 	--file "$vmm" --file "$kernel" --file "$tmp/one.cpio" --file "$tmp/two.cpio" \
 	--file "$tmp/none.cpio" --file "$tmp/guests" "sh ./guests"
