@@ -83,7 +83,7 @@ equal "the host has no problem while they run" "$status" 0
 said
 
 left=$tmp/kept/001/out
-left() { tr -d '\r\0' <"$left/$1" 2>&1; }
+left() { { tr -d '\r\0' <"$left/$1"; } 2>&1; }
 
 one=$(left one.console)
 contains "one CPU: Linux comes up to the marker" "$one" "$marker"
