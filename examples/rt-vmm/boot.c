@@ -63,13 +63,13 @@ static void add_range(struct boot_params *params, uint64_t from, uint64_t to, ui
 	entry->type = type;
 }
 
-static void write_zero_page(unsigned char *ram, uint64_t ram_size, const struct bzimage *image,
-			    const struct bzimage_place *place)
+static void write_zero_page(unsigned char *ram, uint64_t ram_size, const struct kernel *kernel,
+			    const struct kernel_place *place)
 {
 	static struct boot_params params; /* 4 KiB */
 
 	memset(&params, 0, sizeof(params));
-	params.hdr = image->header;
+	params.hdr = kernel->header;
 	params.hdr.type_of_loader = LOADER_UNKNOWN;
 	params.hdr.cmd_line_ptr = CMDLINE_AT;
 	params.hdr.ramdisk_image = (uint32_t)place->initrd;
@@ -82,15 +82,17 @@ static void write_zero_page(unsigned char *ram, uint64_t ram_size, const struct 
 }
 
 void boot_write(unsigned char *ram, uint64_t ram_size, unsigned int vcpus,
-		const struct bzimage *image, const unsigned char *file,
-		const struct bzimage_place *place, const char *cmdline)
+		const struct kernel *kernel, const unsigned char *file,
+		const struct kernel_place *place, const char *cmdline)
 {
-	memcpy(ram + image->load, file + image->offset, image->size);
+	for (unsigned int i = 0; i < kernel->segments; i++)
+		memcpy(ram + kernel->segment[i].address, file + kernel->segment[i].offset,
+		       kernel->segment[i].size);
 	memcpy(ram + CMDLINE_AT, cmdline, strnlen(cmdline, BOOT_CMDLINE_MAX - 1));
 	put64(ram, GDT_AT + BOOT_CS, GDT_CODE);
 	put64(ram, GDT_AT + BOOT_DS, GDT_DATA);
 	write_paging(ram);
-	write_zero_page(ram, ram_size, image, place);
+	write_zero_page(ram, ram_size, kernel, place);
 	mptable_write(ram, vcpus);
 }
 
@@ -117,11 +119,11 @@ void boot_set_sregs(struct kvm_sregs *sregs)
 	sregs->efer = EFER_LME | EFER_LMA;
 }
 
-void boot_set_regs(struct kvm_regs *regs, const struct bzimage *image)
+void boot_set_regs(struct kvm_regs *regs, const struct kernel *kernel)
 {
 	memset(regs, 0, sizeof(*regs));
 	regs->rflags = 2;
-	regs->rip = image->entry;
+	regs->rip = kernel->entry;
 	regs->rsi = ZERO_PAGE_AT;
 	regs->rsp = STACK_TOP;
 }

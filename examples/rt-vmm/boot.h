@@ -9,22 +9,22 @@
 
 #include <linux/kvm.h>
 
-#include "bzimage.h"
+#include "kernel.h"
 
 #define BOOT_CMDLINE_MAX 4096
 
 /*
- * Write all of that and the kernel. The image has been parsed and placed, so
+ * Write all of that and the kernel. The kernel has been parsed and placed, so
  * it fits; the initrd's bytes are the caller's to put where place says. The
  * memory is zero so far.
  */
 void boot_write(unsigned char *ram, uint64_t ram_size, unsigned int vcpus,
-		const struct bzimage *image, const unsigned char *file,
-		const struct bzimage_place *place, const char *cmdline);
+		const struct kernel *kernel, const unsigned char *file,
+		const struct kernel_place *place, const char *cmdline);
 
 /* The first vCPU's registers at the kernel's entry; general ones that are not set are 0. */
 void boot_set_sregs(struct kvm_sregs *sregs);
-void boot_set_regs(struct kvm_regs *regs, const struct bzimage *image);
+void boot_set_regs(struct kvm_regs *regs, const struct kernel *kernel);
 
 /* The MP table, 1 MiB of low memory given (mptable.c). */
 void mptable_write(unsigned char *ram, unsigned int vcpus);

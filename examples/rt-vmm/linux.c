@@ -31,9 +31,9 @@ struct file {
 };
 
 struct guest_linux {
-	struct file kernel, initrd;
-	struct bzimage image;
-	struct bzimage_place place;
+	struct file file, initrd;
+	struct kernel kernel;
+	struct kernel_place place;
 	char cmdline[BOOT_CMDLINE_MAX];
 	struct board board;
 	bool board_made;
@@ -72,7 +72,7 @@ static int file_read(struct file *file, const char *path)
 static int prepare(struct guest_linux *guest, const struct linux_config *config)
 {
 	uint64_t ram = (uint64_t)config->memory_mib << 20;
-	char why[BZIMAGE_WHY];
+	char why[KERNEL_WHY];
 	int length;
 
 	length = snprintf(guest->cmdline, sizeof(guest->cmdline), "%s%s%s", CMDLINE,
@@ -80,11 +80,11 @@ static int prepare(struct guest_linux *guest, const struct linux_config *config)
 	if (length >= (int)sizeof(guest->cmdline))
 		return fail("--append: the command line is longer than %zu bytes",
 			    sizeof(guest->cmdline) - 1);
-	if (file_read(&guest->kernel, config->kernel) < 0 ||
+	if (file_read(&guest->file, config->kernel) < 0 ||
 	    (config->initrd && file_read(&guest->initrd, config->initrd) < 0))
 		return -1;
-	if (bzimage_parse(&guest->image, guest->kernel.bytes, guest->kernel.size, why) < 0 ||
-	    bzimage_place(&guest->image, ram, guest->initrd.size, (size_t)length, &guest->place,
+	if (kernel_parse(&guest->kernel, guest->file.bytes, guest->file.size, why) < 0 ||
+	    kernel_place(&guest->kernel, ram, guest->initrd.size, (size_t)length, &guest->place,
 			  why) < 0)
 		return fail("%s: %s", config->kernel, why);
 	return 0;
@@ -124,7 +124,7 @@ static int linux_load(struct run *r)
 		return fail("KVM_SET_IDENTITY_MAP_ADDR: %m");
 	if (ioctl(m->vm_fd, KVM_CREATE_PIT2, &pit) < 0)
 		return fail("KVM_CREATE_PIT2: %m");
-	boot_write(m->ram, m->ram_size, m->vcpus, &guest->image, guest->kernel.bytes, &guest->place,
+	boot_write(m->ram, m->ram_size, m->vcpus, &guest->kernel, guest->file.bytes, &guest->place,
 		   guest->cmdline);
 	if (guest->place.initrd_size)
 		memcpy(m->ram + guest->place.initrd, guest->initrd.bytes, guest->initrd.size);
@@ -146,7 +146,7 @@ static int linux_set_vcpu(struct run *r, unsigned int index)
 	boot_set_sregs(&sregs);
 	if (ioctl(fd, KVM_SET_SREGS, &sregs) < 0)
 		return fail("KVM_SET_SREGS: %m");
-	boot_set_regs(&regs, &guest->image);
+	boot_set_regs(&regs, &guest->kernel);
 	return ioctl(fd, KVM_SET_REGS, &regs) < 0 ? fail("KVM_SET_REGS: %m") : 0;
 }
 
@@ -336,7 +336,7 @@ int linux_main(const struct config *config)
 				close(guest->board.serial[1].sink.fd);
 			board_free(&guest->board);
 		}
-		free(guest->kernel.bytes);
+		free(guest->file.bytes);
 		free(guest->initrd.bytes);
 	}
 	free(guest);

@@ -36,7 +36,7 @@ const char options_usage[] =
 	"  --output DIR        for histograms, plot and result.json [rt-vmm-demo]\n"
 	"  --json              JSON on stdout instead of the table\n"
 	"linux:\n"
-	"  --kernel FILE       bzImage of x86-64\n"
+	"  --kernel FILE       bzImage or vmlinux of x86-64\n"
 	"  --initrd FILE       [none]\n"
 	"  --append ARGS       more of its command line\n"
 	"  --memory MIB        32 to 3072 [256]\n"
@@ -200,7 +200,7 @@ static bool take_option(struct config *c, int option, const char *arg, const cha
 static bool check_linux(const struct config *c)
 {
 	if (!c->linux_guest->kernel) {
-		fail("--kernel: which bzImage is to be booted?");
+		fail("--kernel: which kernel is to be booted?");
 		return false;
 	}
 	if (c->linux_guest->marker && !*c->linux_guest->marker) {

@@ -40,10 +40,10 @@ else
 fi
 
 need_host "$host_name"
-kernel=$("$top_srcdir/kernel/rtkvm-kernel" build ci 2>/dev/null)/bzImage
+kernel=$("$top_srcdir/kernel/rtkvm-kernel" build ci 2>/dev/null)
 
 if [ -c /dev/kvm ] && (: <>/dev/kvm) 2>/dev/null && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
-	rt_vmm "a software KVM" "has neither VMX nor SVM" --kernel "$kernel"
+	rt_vmm "a software KVM" "has neither VMX nor SVM" --kernel "$kernel/bzImage"
 fi
 
 # ---- the guests -------------------------------------------------------------------------
@@ -55,29 +55,32 @@ guest one --marker "$marker" "cat /proc/cpuinfo" "exit 7" "exit 8"
 guest two --marker "$marker" "cat /proc/cpuinfo" "$cyclic"
 guest none --no-marker "echo no marker here"
 
+# Without its symbols, and no executable of this machine.
+check "a vmlinux" objcopy -S "$kernel/vmlinux" "$tmp/vmlinux"
+chmod -x "$tmp/vmlinux"
 # All at once; each leaves its status, console and messages. Memory in large
 # pages: with small ones, half of the time goes into page faults of the host's.
 # The limits are bounds for a machine that does much else beside this.
 cat >"$tmp/guests" <<'END'
 echo 252 >/proc/sys/vm/nr_hugepages
-linux() { # NAME ARGUMENT...
-	local name=$1
-	shift
+linux() { # NAME KERNEL ARGUMENT...
+	local name=$1 kernel=$2
+	shift 2
 	{
-		./rt-vmm linux --kernel bzImage --initrd $name.cpio --append quiet --memory 160 --huge-pages \
+		./rt-vmm linux --kernel $kernel --initrd $name.cpio --append quiet --memory 160 --huge-pages \
 			--boot-limit 500 --limit 300 --data $OUT/$name.data "$@" >$OUT/$name.console 2>$OUT/$name.err
 		echo $? >$OUT/$name.status
 	} &
 }
-linux two --marker "the guest is up" --vcpus 2 --rt maxprio=80,policy=ff --cpus 2-3 --report
-linux one --marker "the guest is up"
-linux none --marker "the guest is up"
+linux two vmlinux --marker "the guest is up" --vcpus 2 --rt maxprio=80,policy=ff --cpus 2-3 --report
+linux one bzImage --marker "the guest is up"
+linux none vmlinux --marker "the guest is up"
 wait
 END
 chmod -x "$tmp/guests"
 LD_LIBRARY_PATH=$(readlink -f "$top_builddir")/.libs host --host "$host_name" --memory 1024 --boot-limit 200 --append no_timer_check \
 	--limit 550 --out "$tmp/kept" \
-	--file "$vmm" --file "$kernel" --file "$tmp/one.cpio" --file "$tmp/two.cpio" \
+	--file "$vmm" --file "$kernel/bzImage" --file "$tmp/vmlinux" --file "$tmp/one.cpio" --file "$tmp/two.cpio" \
 	--file "$tmp/none.cpio" --file "$tmp/guests" "sh ./guests"
 equal "the host has no problem while they run" "$status" 0
 said

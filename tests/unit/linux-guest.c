@@ -4,6 +4,7 @@
  * refused with the reason, what is written to memory is what Linux looks for,
  * the serial port behaves as Linux's driver wants it, and its output is not lost.
  */
+#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 #include "boot.h"
-#include "bzimage.h"
+#include "kernel.h"
 #include "sink.h"
 #include "support/test.h"
 #include "uart.h"
@@ -24,7 +25,7 @@
 #define RAM (128 * MIB)
 
 static unsigned char file[FILE_BYTES];
-static char why[BZIMAGE_WHY];
+static char why[KERNEL_WHY];
 
 static struct setup_header *header(void)
 {
@@ -57,35 +58,35 @@ static void make_image(void)
 
 static void refused(size_t size, const char *reason)
 {
-	struct bzimage image;
+	struct kernel image;
 
 	why[0] = '\0';
-	ck_assert_int_eq(bzimage_parse(&image, file, size, why), -1);
+	ck_assert_int_eq(kernel_parse(&image, file, size, why), -1);
 	ck_assert_msg(strstr(why, reason), "\"%s\" does not say \"%s\"", why, reason);
 	make_image();
 }
 
 START_TEST(good_image)
 {
-	struct bzimage_place place;
-	struct bzimage image;
+	struct kernel_place place;
+	struct kernel image;
 
 	make_image();
-	ck_assert_msg(bzimage_parse(&image, file, sizeof(file), why) == 0, "%s", why);
-	ck_assert_uint_eq(image.offset, (SECTORS + 1) * 512);
-	ck_assert_uint_eq(image.size, KERNEL_BYTES);
+	ck_assert_msg(kernel_parse(&image, file, sizeof(file), why) == 0, "%s", why);
+	ck_assert_uint_eq(image.segment[0].offset, (SECTORS + 1) * 512);
+	ck_assert_uint_eq(image.segment[0].size, KERNEL_BYTES);
 	ck_assert_uint_eq(image.load, PREF);
 	ck_assert_uint_eq(image.entry, PREF + 0x200);
 	ck_assert_uint_eq(image.end, PREF + 8 * MIB);
-	ck_assert_int_eq(bzimage_place(&image, RAM, 5000, 100, &place, why), 0);
+	ck_assert_int_eq(kernel_place(&image, RAM, 5000, 100, &place, why), 0);
 	ck_assert_uint_eq(place.initrd, RAM - 8192);
 	ck_assert_uint_eq(place.initrd_size, 5000);
 	/* no initrd; a header that says 0 setup sectors means 4 */
-	ck_assert_int_eq(bzimage_place(&image, RAM, 0, 100, &place, why), 0);
+	ck_assert_int_eq(kernel_place(&image, RAM, 0, 100, &place, why), 0);
 	ck_assert_uint_eq(place.initrd, 0);
 	header()->setup_sects = 0;
-	ck_assert_int_eq(bzimage_parse(&image, file, sizeof(file), why), 0);
-	ck_assert_uint_eq(image.offset, 5 * 512);
+	ck_assert_int_eq(kernel_parse(&image, file, sizeof(file), why), 0);
+	ck_assert_uint_eq(image.segment[0].offset, 5 * 512);
 }
 END_TEST
 
@@ -97,12 +98,9 @@ START_TEST(damaged_images)
 	refused(0x264, "cut off");
 	refused(sizeof(file) - 1, "cut off");
 	header()->boot_flag = 0;
-	refused(sizeof(file), "not a bzImage");
+	refused(sizeof(file), "neither a bzImage");
 	header()->header++;
-	refused(sizeof(file), "not a bzImage");
-	memcpy(file, "\177ELF", 4);
-	header()->header = 0;
-	refused(sizeof(file), "a vmlinux is not taken");
+	refused(sizeof(file), "neither a bzImage");
 	header()->version = 0x020b;
 	refused(sizeof(file), "boot protocol 2.11");
 	file[0x201] = 0x61;
@@ -134,11 +132,11 @@ END_TEST
 
 static void no_room(uint64_t ram, uint64_t initrd, size_t cmdline, const char *reason)
 {
-	struct bzimage_place place;
-	struct bzimage image;
+	struct kernel_place place;
+	struct kernel image;
 
-	ck_assert_int_eq(bzimage_parse(&image, file, sizeof(file), why), 0);
-	ck_assert_int_eq(bzimage_place(&image, ram, initrd, cmdline, &place, why), -1);
+	ck_assert_int_eq(kernel_parse(&image, file, sizeof(file), why), 0);
+	ck_assert_int_eq(kernel_place(&image, ram, initrd, cmdline, &place, why), -1);
 	ck_assert_msg(strstr(why, reason), "\"%s\" does not say \"%s\"", why, reason);
 	make_image();
 }
@@ -163,6 +161,100 @@ START_TEST(no_room_in_memory)
 }
 END_TEST
 
+static Elf64_Ehdr *elf(void)
+{
+	return (void *)file;
+}
+
+static Elf64_Phdr *program(unsigned int n)
+{
+	return (Elf64_Phdr *)(void *)(file + sizeof(Elf64_Ehdr)) + n;
+}
+
+/* A good vmlinux: a note, text, and data with as much again of bss. */
+static void make_vmlinux(void)
+{
+	memset(file, 0xcc, sizeof(file));
+	memset(file, 0, sizeof(Elf64_Ehdr) + 3 * sizeof(Elf64_Phdr));
+	memcpy(elf()->e_ident, "\177ELF\2\1\1", 7);
+	elf()->e_type = ET_EXEC;
+	elf()->e_machine = EM_X86_64;
+	elf()->e_entry = PREF;
+	elf()->e_phoff = sizeof(Elf64_Ehdr);
+	elf()->e_phentsize = sizeof(Elf64_Phdr);
+	elf()->e_phnum = 3;
+	*program(0) = (Elf64_Phdr){ .p_type = PT_NOTE, .p_filesz = ~0ULL };
+	*program(1) = (Elf64_Phdr){ .p_type = PT_LOAD, .p_offset = 0x1000, .p_paddr = PREF,
+				    .p_filesz = 0x1000, .p_memsz = 0x1000 };
+	*program(2) = (Elf64_Phdr){ .p_type = PT_LOAD, .p_offset = 0x2000, .p_paddr = PREF + 2 * MIB,
+				    .p_filesz = 0x2000, .p_memsz = 0x4000 };
+}
+
+static void refused_elf(size_t size, const char *reason)
+{
+	refused(size, reason);
+	make_vmlinux();
+}
+
+START_TEST(vmlinux)
+{
+	struct kernel_place place;
+	struct kernel image;
+
+	make_vmlinux();
+	ck_assert_msg(kernel_parse(&image, file, sizeof(file), why) == 0, "%s", why);
+	ck_assert_uint_eq(image.segments, 2);
+	ck_assert_uint_eq(image.segment[1].offset, 0x2000);
+	ck_assert_uint_eq(image.segment[1].size, 0x2000);
+	ck_assert_uint_eq(image.segment[1].address, PREF + 2 * MIB);
+	ck_assert_uint_eq(image.load, PREF);
+	ck_assert_uint_eq(image.entry, PREF);
+	ck_assert_uint_eq(image.end, PREF + 2 * MIB + 0x4000);
+	ck_assert_int_eq(kernel_place(&image, RAM, 5000, 2047, &place, why), 0);
+	ck_assert_int_eq(kernel_place(&image, RAM, 5000, 2048, &place, why), -1);
+	ck_assert_int_eq(kernel_place(&image, image.end - 1, 0, 0, &place, why), -1);
+}
+END_TEST
+
+START_TEST(damaged_vmlinux)
+{
+	make_vmlinux();
+	refused_elf(sizeof(Elf64_Ehdr) - 1, "cut off");
+	refused_elf(sizeof(Elf64_Ehdr) + 3 * sizeof(Elf64_Phdr) - 1, "program headers");
+	refused_elf(0x3fff, "do not hold its segments");
+	elf()->e_ident[EI_CLASS] = ELFCLASS32;
+	refused_elf(sizeof(file), "not of x86-64");
+	elf()->e_machine = EM_AARCH64;
+	refused_elf(sizeof(file), "not of x86-64");
+	elf()->e_type = ET_DYN;
+	refused_elf(sizeof(file), "no vmlinux");
+	elf()->e_phentsize--;
+	refused_elf(sizeof(file), "3 program headers of 55 bytes");
+	elf()->e_phnum = 0;
+	refused_elf(sizeof(file), "0 program headers");
+	elf()->e_phnum = 0xffff;
+	refused_elf(sizeof(file), "cut off");
+	elf()->e_phoff = ~0ULL;
+	refused_elf(sizeof(file), "cut off");
+	program(1)->p_paddr = 0x1000;
+	refused_elf(sizeof(file), "loaded at 0x1000");
+	program(1)->p_paddr = ~0ULL;
+	refused_elf(sizeof(file), "loaded at 0xffffffffffffffff");
+	program(1)->p_memsz = ~0ULL;
+	refused_elf(sizeof(file), "want to be loaded");
+	program(1)->p_memsz = 0xfff;
+	refused_elf(sizeof(file), "4096 bytes of the file for 4095");
+	program(2)->p_offset = ~0ULL;
+	refused_elf(sizeof(file), "cut off");
+	elf()->e_entry = PREF - 1;
+	refused_elf(sizeof(file), "entry point, 0xffffff,");
+	elf()->e_entry = PREF + 2 * MIB + 0x4000;
+	refused_elf(sizeof(file), "entry point");
+	program(1)->p_type = program(2)->p_type = PT_NULL;
+	refused_elf(sizeof(file), "entry point");
+}
+END_TEST
+
 static uint8_t sum(const unsigned char *p, size_t size)
 {
 	uint8_t s = 0;
@@ -177,8 +269,8 @@ START_TEST(memory_at_entry)
 	static const char cmdline[] = "console=ttyS0 quiet";
 	unsigned char *ram = calloc(1, RAM);
 	struct boot_params *params = (void *)(ram + 0x7000);
-	struct bzimage_place place;
-	struct bzimage image;
+	struct kernel_place place;
+	struct kernel image;
 	struct kvm_sregs sregs = { 0 };
 	struct kvm_regs regs;
 	uint64_t pml4, pdpt, pd;
@@ -186,13 +278,13 @@ START_TEST(memory_at_entry)
 	uint16_t length;
 
 	make_image();
-	ck_assert_int_eq(bzimage_parse(&image, file, sizeof(file), why), 0);
-	ck_assert_int_eq(bzimage_place(&image, RAM, 5000, sizeof(cmdline), &place, why), 0);
+	ck_assert_int_eq(kernel_parse(&image, file, sizeof(file), why), 0);
+	ck_assert_int_eq(kernel_place(&image, RAM, 5000, sizeof(cmdline), &place, why), 0);
 	boot_write(ram, RAM, 2, &image, file, &place, cmdline);
 	boot_set_sregs(&sregs);
 	boot_set_regs(&regs, &image);
 
-	ck_assert_mem_eq(ram + PREF, file + image.offset, KERNEL_BYTES);
+	ck_assert_mem_eq(ram + PREF, file + image.segment[0].offset, KERNEL_BYTES);
 	ck_assert_uint_eq(regs.rsi, 0x7000);
 	ck_assert_uint_eq(regs.rip, PREF + 0x200);
 	ck_assert_uint_eq(params->hdr.type_of_loader, 0xff);
@@ -346,6 +438,8 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(t, good_image);
 	tcase_add_test(t, damaged_images);
 	tcase_add_test(t, no_room_in_memory);
+	tcase_add_test(t, vmlinux);
+	tcase_add_test(t, damaged_vmlinux);
 	tcase_add_test(t, memory_at_entry);
 	tcase_add_test(t, uart_probe);
 	tcase_add_test(t, uart_interrupt);
