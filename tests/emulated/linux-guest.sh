@@ -50,7 +50,7 @@ fi
 
 have cyclictest || skip "cyclictest in the guest" "cyclictest is not installed"
 cyclic=true
-have cyclictest && cyclic="cyclictest -q -m -p 80 -t 2 -a -i 2000 -l $samples -h 20000 > \$DATA"
+have cyclictest && cyclic="cyclictest -q -m -p 80 -t 2 -a -i 2000 -l $samples -h 400 > \$DATA"
 guest one --marker "$marker" "cat /proc/cpuinfo" "exit 7" "exit 8"
 guest two --marker "$marker" "cat /proc/cpuinfo" "$cyclic"
 guest none --no-marker "echo no marker here"
