@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Every payload as a guest of KVM in the svm host, in one boot; exits counted by
-# two meters which must agree, and the faults that must be noticed.
+# two meters which must agree, and the faults that must be noticed. And some on the
+# bare machine.
 . "$top_srcdir/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 . "$top_srcdir/tests/emulated/payloads.sh"
@@ -10,4 +11,5 @@
 need_host svm
 . "$top_srcdir/tests/emulated/payload-host.inc"
 payload_host svm
+payload_bare svm
 finish

@@ -190,6 +190,12 @@ void kit_apic_init_sipi(u32 apic)
 	}
 }
 
+void kit_wait_ready(void)
+{
+	if (wait_spins)
+		interrupts_open();
+}
+
 void kit_wait(volatile u32 *flag)
 {
 	if (wait_spins) {
@@ -253,5 +259,5 @@ u64 kit_timer_ratio(void)
 	apic_write(APIC_TMICT, 0);
 	if (ca <= cb)
 		kit_fail("the timer does not count");
-	return (b - a) * 1000 / (ca - cb);
+	return (b - a) * 1000000 / (ca - cb);
 }

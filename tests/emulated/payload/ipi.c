@@ -4,7 +4,7 @@
  *
  * mode=oneway: CPU 0 sends, CPU 1 takes it and answers in memory (cpus=2)
  * mode=pingpong: CPU 1 answers by an interrupt (cpus=2)
- * mode=self: CPU 0 interrupts itself
+ * mode=self: CPU 0 interrupts itself (with wait=spin, interrupts are open then)
  * n=1000  warmup=16  wait=hlt|spin (how the receiver waits)
  *
  * Samples are TSC ticks from before the write of ICR to the entry of the
@@ -64,8 +64,11 @@ static void wait_pong(void)
 
 static void send_one(bool self)
 {
-	u64 sent = rdtsc();
+	u64 sent;
 
+	if (self)
+		kit_wait_ready();
+	sent = rdtsc();
 	if (self) {
 		apic_self_ipi(PAYLOAD_VECTOR_IPI);
 		kit_wait(&ping);

@@ -147,9 +147,12 @@ static inline void apic_eoi(void)
 
 /*
  * Wait until *flag is not zero, and take interrupts meanwhile: argument
- * wait=hlt (default) or spin. Interrupts are closed before and after.
+ * wait=hlt (default) or spin. Interrupts are closed afterwards, and before with
+ * hlt: an interrupt that came before it would be waited for in vain.
  */
 void kit_wait(volatile u32 *flag);
+/* To be called before an event is caused: opens interrupts if kit_wait() will spin. */
+void kit_wait_ready(void);
 
 /* ---- the timer */
 
@@ -158,7 +161,10 @@ enum kit_timer { KIT_ONESHOT, KIT_PERIODIC, KIT_DEADLINE };
 /* Argument timer=oneshot, periodic or deadline; skips when there is no such timer. */
 enum kit_timer kit_timer_mode(void);
 void kit_timer_set(enum kit_timer mode, u32 vector); /* on this CPU, not armed */
-/* The timer counts 1000 ticks while the TSC counts this many; argument ratio, else measured. */
+/*
+ * The timer counts 1000000 ticks while the TSC counts this many: argument ratio
+ * (the test VMM gives KVM's), else measured.
+ */
 u64 kit_timer_ratio(void);
 void kit_timer_off(void);
 

@@ -36,6 +36,7 @@ u32 payload(void)
 			before = taken;
 		}
 		if (fire) {
+			kit_wait_ready();
 			asked = rdtsc();
 			kit_fire(1);
 		}

@@ -34,6 +34,8 @@ static int call(const char *name, int fd, unsigned long request, unsigned long a
 
 static int load(struct vmm *m)
 {
+	int khz = ioctl(m->kvm, KVM_CHECK_EXTENSION, KVM_CAP_GET_TSC_KHZ) > 0 ?
+			  ioctl(m->vm, KVM_GET_TSC_KHZ, 0) : -1;
 	FILE *file = fopen(m->payload, "re");
 	size_t n;
 
@@ -46,6 +48,9 @@ static int load(struct vmm *m)
 		return complain("%s is no payload", m->payload);
 	n = (size_t)snprintf(m->image->args, sizeof(m->image->args), "%s cpus=%u%s", m->args,
 			     m->vcpus, m->direct_aps ? " start=direct" : "");
+	/* KVM's local APIC timer counts nanoseconds: this many ticks of the TSC are 1000000 */
+	if (khz > 0 && n < sizeof(m->image->args))
+		n += (size_t)snprintf(m->image->args + n, sizeof(m->image->args) - n, " ratio=%d", khz);
 	if (n >= sizeof(m->image->args))
 		return complain("the arguments are too long");
 	return 0;

@@ -124,7 +124,7 @@ static void help(void)
 
 static int parse_one(struct vmm *m, int option)
 {
-	unsigned int value;
+	unsigned int value = 0;
 
 	switch (option) {
 	case ARGS:

@@ -74,7 +74,7 @@ int stats_read(struct vcpu *v, struct counters *to)
 			ret = stats_bad();
 		else if (d->size != 1) /* histograms */
 			continue;
-		else if (pread(v->stats_fd, &value, 8, (off_t)(h.data_offset + d->offset)) != 8)
+		else if (pread(v->stats_fd, &value, 8, (off_t)h.data_offset + d->offset) != 8)
 			ret = stats_bad();
 		else
 			counters_add(to, d->name, value);
