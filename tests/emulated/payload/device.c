@@ -7,10 +7,6 @@
  * device=edu|ivshmem  n=1000  warmup=16  wait=hlt|spin
  * raise=no: do not, and see it noticed
  *
- * A guest that spins raises it with interrupts open: one that comes while they are
- * closed costs a further exit, which tells that they have been opened. One that
- * halts cannot: it would miss the interrupt and halt for ever.
- *
  * Samples are TSC ticks from before the write to the handler.
  */
 #include "kit.h"
@@ -37,7 +33,7 @@ static void on_msi(u64 tsc)
 u32 payload(void)
 {
 	u64 n = kit_arg("n", 1000), warmup = kit_arg("warmup", 16), before = 0, asked;
-	bool raise = kit_arg_is("raise", "yes", "yes"), open = kit_arg_is("wait", "spin", "hlt");
+	bool raise = kit_arg_is("raise", "yes", "yes");
 
 	edu = kit_arg_is("device", "edu", "edu");
 	if (!kit_kvm)
@@ -49,8 +45,7 @@ u32 payload(void)
 			kit_count_begin();
 			before = taken;
 		}
-		if (open)
-			interrupts_open();
+		kit_wait_ready();
 		asked = rdtsc();
 		if (raise && edu)
 			*reg(0x60) = 1;
