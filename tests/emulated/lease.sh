@@ -27,10 +27,11 @@ results() { # WHAT
 	[ "$status" = 0 ] || said
 }
 
-host --host svm --boot-limit 240 --limit 300 "$program v2 owner none v1" "$program $time quiet"
+host --host svm --boot-limit 240 --limit 300 --append no_timer_check \
+	"$program v2 owner none v1" "$program $time quiet"
 results "stock boot"
 host --host svm --boot-limit 240 --limit 200 \
-	--append "isolcpus=managed_irq,domain,2,3 nohz_full=2,3 rcu_nocbs=2,3 irqaffinity=0,1" \
+	--append "no_timer_check isolcpus=managed_irq,domain,2,3 nohz_full=2,3 rcu_nocbs=2,3 irqaffinity=0,1" \
 	"$program $time quiet-boot"
 results "isolating boot"
 finish
