@@ -255,25 +255,30 @@ static void part_quiet(bool booted_for_it)
 {
 	struct disturbance plain, leased;
 	struct rtkvm_cpu_lease *lease;
+	unsigned int last = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
+	/* the boot keeps the last CPU quiet */
+	unsigned int other = booted_for_it ? last > 1 : last;
+	char name[16];
 	double was, is;
 	cpu_set_t set;
 
 	mkdir("/sys/fs/cgroup", 0755);
 	mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL);
 	CPU_ZERO(&set);
-	CPU_SET(booted_for_it ? 1 : 3, &set); /* the boot keeps CPU 3 quiet */
+	CPU_SET(other, &set);
 	load_start();
 	sched_setaffinity(0, sizeof(set), &set);
-	disturbance_measure(booted_for_it ? 1 : 3, seconds, &plain);
+	disturbance_measure(other, seconds, &plain);
 	print_disturbance("without a lease", &plain);
-	lease = lease_of("3", RTKVM_CPU_PARTITION, 0);
+	snprintf(name, sizeof(name), "%u", last);
+	lease = lease_of(name, RTKVM_CPU_PARTITION, 0);
 	if (!lease || rtkvm_cpu_lease_add_thread(lease, 0, 0) < 0) {
 		result(false, "no lease: %s", rtkvm_last_error());
 		load_stop();
 		return;
 	}
 	usleep(500000);
-	disturbance_measure(3, seconds, &leased);
+	disturbance_measure(last, seconds, &leased);
 	print_disturbance("leased", &leased);
 	load_stop();
 	was = plain.interrupts + plain.switches + (booted_for_it ? plain.tick + plain.tick_threads : 0);

@@ -133,6 +133,15 @@ static void take(unsigned int cpu, struct counts *c)
 	}
 }
 
+/* By name: rows come and go. */
+static double count_of(const struct counts *c, const char *name)
+{
+	for (int i = 0; i < c->n; i++)
+		if (!strcmp(c->name[i], name))
+			return c->count[i];
+	return 0;
+}
+
 static double now(void)
 {
 	struct timespec t;
@@ -231,8 +240,8 @@ void disturbance_measure(unsigned int cpu, double seconds, struct disturbance *d
 	take(cpu, &after);
 	trace(false);
 	count_switches(cpu, d);
-	for (int i = 0; i < after.n && i < before.n; i++) {
-		double rate = (after.count[i] - before.count[i]) / d->seconds;
+	for (int i = 0; i < after.n; i++) {
+		double rate = (after.count[i] - count_of(&before, after.name[i])) / d->seconds;
 
 		if (!strncmp(after.name[i], "LOC", 3)) {
 			d->tick = rate;
