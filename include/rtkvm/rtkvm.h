@@ -10,6 +10,7 @@
 #include <rtkvm/cpu.h>
 #include <rtkvm/latency.h>
 #include <rtkvm/lease.h>
+#include <rtkvm/memory.h>
 #include <rtkvm/plan.h>
 #include <rtkvm/report.h>
 #include <rtkvm/version.h>
