@@ -5,7 +5,7 @@
 # no device worth passing through. Sourced by the runner.
 
 host_defaults() {
-	cpus=2 max_cpus=4 memory=512
+	cpus=2 max_cpus=4 memory=512 boot_limit=180
 	# its clock counts instructions; a busy host is slower than this machine
 	patience=20
 }

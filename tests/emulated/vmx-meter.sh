@@ -7,24 +7,11 @@
 # for bit whenever a deterministic machine is run.
 . "$top_srcdir/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
+. "$top_srcdir/tests/emulated/svm/metered.sh"
 
 need_host vmx
 entries=$top_builddir/tests/emulated/svm/entries
 common=(--host vmx --flavour "$flavour" --cpus 2 --limit 60 --meter --file "$entries")
-
-# What a figure of the meter grew by between two marks, all CPUs together or one.
-metered() { # FILE LABEL FIGURE [CPU]
-	awk -v from="label=$2" -v to="label=$(($2 + 1))" -v want="^cpu${4:-[0-9]+}[.]$3=" '
-		function sum(i, s, f) {
-			for (i = 1; i <= NF; i++)
-				if ($i ~ want) { split($i, f, "="); s += f[2] }
-			return s + 0
-		}
-		$2 == from { begin = sum(); begun++ }
-		$2 == to { end = sum(); ended++ }
-		END { if (begun == 1 && ended == 1) printf "%d\n", end - begin; else print "no pair of marks" }
-	' "$1"
-}
 
 # A figure that a program in the host printed.
 printed() { # TEXT LABEL NAME
@@ -32,6 +19,7 @@ printed() { # TEXT LABEL NAME
 		<<< "$1"
 }
 
+# As KVM counts exits and the meter entries, while the events really came.
 agree() { # METER TEXT LABEL EVENTS
 	local entries exits events
 	entries=$(metered "$1" "$3" entries) exits=$(printed "$2" "$3" exits) events=$(printed "$2" "$3" events)
