@@ -27,7 +27,7 @@ need_host vmx
 # ---- all well ---------------------------------------------------------------------
 
 commands=("grep -qw vmx /proc/cpuinfo" "grep -q 'i7-3770K' /proc/cpuinfo" "grep -qw ept /proc/cpuinfo"
-	"test -c /dev/kvm" "dmesg | grep 'x2apic: enabled'" "cat /sys/module/kvm_intel/parameters/ept")
+	"test -c /dev/kvm" "dmesg | grep 'x2apic enabled'" "cat /sys/module/kvm_intel/parameters/ept")
 for i in $(seq $((20 - ${#commands[@]}))); do
 	commands+=("echo command $i of \$(nproc)")
 done
