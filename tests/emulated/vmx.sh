@@ -20,7 +20,7 @@ usage "a PCI device" "--device is for the svm host" --device edu true
 usage "another clock" "--shift is for the svm host" --deterministic --shift 3 true
 usage "too many CPUs" "--cpus is 1 to 4" --cpus 5 true
 usage "too little memory" "--memory is 128 to 2048" --memory 64 true
-usage "a debugger of two CPUs" "--gdb on the vmx host needs --cpus 1" --gdb --cpus 2 true
+usage "a debugger" "--gdb is for the svm host" --gdb true
 
 need_host vmx
 
