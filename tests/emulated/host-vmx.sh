@@ -12,6 +12,7 @@ host_defaults() {
 
 # Gets what the host needs; refuses what it cannot do.
 host_check() {
+	[ -z "${with:-}" ] || die 2 "--with is for the svm host: Bochs has no IOMMU and no device with MSI"
 	[ ${#devices[@]} = 0 ] || die 2 "--device is for the svm host: Bochs has no IOMMU and no device with MSI"
 	[ "$shift_n" = 0 ] || die 2 "--shift is for the svm host: one instruction is always 10 ns on the vmx host"
 	if [ "$memory" -lt 128 ] || [ "$memory" -gt 2048 ]; then

@@ -17,6 +17,7 @@ usage() { # WHAT PART-OF-THE-REASON ARGUMENT...
 	contains "and is told" "$err" "$part"
 }
 usage "a PCI device" "--device is for the svm host" --device edu true
+usage "devices for VFIO" "--with is for the svm host" --with edu true
 usage "another clock" "--shift is for the svm host" --deterministic --shift 3 true
 usage "too many CPUs" "--cpus is 1 to 4" --cpus 5 true
 usage "too little memory" "--memory is 128 to 2048" --memory 64 true
