@@ -65,7 +65,7 @@ int kernel_parse_bzimage(struct kernel *kernel, const unsigned char *file, size_
 	const struct setup_header *header = &kernel->header;
 	struct kernel_segment *segment = &kernel->segment[0];
 	unsigned int sectors;
-	uint64_t payload, needs;
+	uint64_t payload, needs, whole;
 
 	if (read_header(&kernel->header, file, size, why) < 0 || check_header(header, why) < 0)
 		return -1;
@@ -74,9 +74,10 @@ int kernel_parse_bzimage(struct kernel *kernel, const unsigned char *file, size_
 	payload = header->syssize * 16ULL;
 	if (payload <= ENTRY_64)
 		return kernel_refuse(why, "damaged: a kernel of %llu bytes", (unsigned long long)payload);
-	if (size < segment->offset || size - segment->offset < payload)
+	whole = segment->offset + payload;
+	if (size < whole)
 		return kernel_refuse(why, "cut off: %zu bytes of %llu", size,
-			      (unsigned long long)(segment->offset + payload));
+				     (unsigned long long)whole);
 	segment->size = payload;
 	segment->address = header->pref_address;
 	kernel->segments = 1;

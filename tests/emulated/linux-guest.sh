@@ -49,10 +49,11 @@ fi
 # ---- the guests -------------------------------------------------------------------------
 
 have cyclictest || skip "cyclictest in the guest" "cyclictest is not installed"
-cyclic=true
-have cyclictest && cyclic="cyclictest -q -m -p 80 -t 2 -a -i 2000 -l $samples -h 400 > \$DATA"
+cyclic=(true)
+# one after the other: with two threads it ends when the first one has its samples
+have cyclictest && cyclic=(--file "$(type -P cyclictest)" "for cpu in 0 1; do echo CPU \$cpu; ./cyclictest -q -m -p 80 -t 1 -a \$cpu -i 2000 -l $samples -h 400; done > \$DATA")
 guest one --marker "$marker" "cat /proc/cpuinfo" "exit 7" "exit 8"
-guest two --marker "$marker" "cat /proc/cpuinfo" "$cyclic"
+guest two --marker "$marker" "${cyclic[@]}" "cat /proc/cpuinfo"
 guest none --no-marker "echo no marker here"
 
 # Without its symbols, and no executable of this machine.
@@ -101,19 +102,21 @@ contains "two CPUs: Linux comes up to the marker" "$two" "$marker"
 equal "two CPUs: both are there" "$(grep -c '^processor' <<<"$two")" 2
 equal "two CPUs: status 0" "$(left two.status)" 0
 [ "$(left two.status)" = 0 ] || left two.err | sed 's/^/# /'
-contains "two CPUs, made real-time: both vCPUs have their priority" \
-	"$(grep -c 'vCPU [01]: scheduling *SCHED_FIFO 79 / SCHED_FIFO 79$' <<<"$two")" 2
+threads=$(grep -c 'vCPU [01]: scheduling *SCHED_FIFO 79 / SCHED_FIFO 79$' <<<"$two")
+equal "two CPUs, made real-time: both vCPUs have their priority" "$threads" 2
+[ "$threads" = 2 ] || sed -n '/^librtkvm/,$s/^/# /p' <<<"$two"
 equal "and what was asked for was given" "$(grep 'NOT AS ASKED' <<<"$two")" ""
 
 if have cyclictest; then
 	histogram=$(left two.data)
-	for cpu in 1 2; do
+	for cpu in 0 1; do
 		equal "cyclictest, CPU $cpu: $samples samples in the histogram" \
-			"$(awk -v n=$cpu '/^[0-9]/ { sum += $(n + 1) }
-				/^# Histogram Overflows:/ { sum += $(n + 3) }
+			"$(awk -v cpu=$cpu '/^CPU / { here = $2 == cpu }
+				here && /^[0-9]/ { sum += $2 }
+				here && /^# Histogram Overflows:/ { sum += $4 }
 				END { print sum + 0 }' <<<"$histogram")" $samples
 	done
-	grep -E '^# (Total|Min|Avg|Max|Histogram Overflows)' <<<"$histogram" | sed 's/^/# us, two CPUs: /'
+	grep -E '^(CPU|# (Min|Avg|Max|Histogram Overflows))' <<<"$histogram" | sed 's/^/# us: /'
 fi
 
 # ---- controls -----------------------------------------------------------------------------
