@@ -44,11 +44,11 @@ int kernel_place(const struct kernel *kernel, uint64_t ram_size, uint64_t initrd
 	if (kernel->header.initrd_addr_max < limit - 1)
 		limit = kernel->header.initrd_addr_max + 1ULL;
 	if (limit < initrd_size || ((limit - initrd_size) & ~(PAGE - 1)) < kernel->end)
-		return kernel_refuse(why, "no room for an initrd of %llu bytes above the kernel, which ends "
-			      "at %llu MiB; the limit is %llu MiB: give the guest more memory",
-			      (unsigned long long)initrd_size,
-			      (unsigned long long)(kernel->end >> 20),
-			      (unsigned long long)(limit >> 20));
+		return kernel_refuse(why, "no room for an initrd of %llu bytes above the kernel, "
+				     "which ends at %llu MiB; the limit is %llu MiB: give the guest "
+				     "more memory", (unsigned long long)initrd_size,
+				     (unsigned long long)(kernel->end >> 20),
+				     (unsigned long long)(limit >> 20));
 	place->initrd = (limit - initrd_size) & ~(PAGE - 1);
 	place->initrd_size = initrd_size;
 	return 0;

@@ -14,8 +14,8 @@
 #include "../../examples/rt-vmm/boot.h"
 #include "../../examples/rt-vmm/kernel.h"
 #include "../../examples/rt-vmm/sink.h"
-#include "support/test.h"
 #include "../../examples/rt-vmm/uart.h"
+#include "support/test.h"
 
 #define MIB (1ULL << 20)
 #define SECTORS 5
