@@ -64,6 +64,13 @@ chmod -x "$tmp/vmlinux"
 # The limits are bounds for a machine that does much else beside this.
 cat >"$tmp/guests" <<'END'
 echo 252 >/proc/sys/vm/nr_hugepages
+# The threads of PREEMPT_RT on the vCPUs' CPUs go above them, or the library
+# refuses the plan (a guest that spins would livelock).
+for cpu in 2 3; do
+	for thread in rcuc ktimers ksoftirqd; do
+		chrt -f -p 80 $(pgrep -x $thread/$cpu) >/dev/null
+	done
+done
 linux() { # NAME KERNEL ARGUMENT...
 	local name=$1 kernel=$2
 	shift 2
@@ -94,7 +101,7 @@ left() { { tr -d '\r\0' <"$left/$1"; } 2>&1; }
 
 one=$(left one.console)
 contains "one CPU: Linux comes up to the marker" "$one" "$marker"
-equal "one CPU: it sees one" "$(grep -c '^processor' <<<"$one")" 1
+equal "one CPU: it sees one" "$(grep -c 'processor[[:space:]]*:' <<<"$one")" 1
 contains "one CPU: its CPU is under KVM" "$one" hypervisor
 contains "the first command that fails is told" "$one" "command 2 exited 7"
 equal "its status is that of the VMM" "$(left one.status)" 7
@@ -102,7 +109,7 @@ equal "its status is that of the VMM" "$(left one.status)" 7
 
 two=$(left two.console)
 contains "two CPUs: Linux comes up to the marker" "$two" "$marker"
-equal "two CPUs: both are there" "$(grep -c '^processor' <<<"$two")" 2
+equal "two CPUs: both are there" "$(grep -c 'processor[[:space:]]*:' <<<"$two")" 2
 equal "two CPUs: status 0" "$(left two.status)" 0
 [ "$(left two.status)" = 0 ] || left two.err | sed 's/^/# /'
 threads=$(grep -c 'vCPU [01]: scheduling *SCHED_FIFO 79 / SCHED_FIFO 79$' <<<"$two")
