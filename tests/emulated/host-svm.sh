@@ -16,7 +16,33 @@ host_defaults() {
 host_check() {
 	[ -z "$deterministic" ] || [ -z "$gdb" ] ||
 		die 2 "--gdb and --deterministic exclude each other: it uses the gdb stub itself"
-	qemu=$("$here/get-qemu")
+	qemu=$("$here/get-qemu") || return 1
+	[ -z "$meter" ] || meter=$("$here/svm/build-meter") || return 1
+	local name
+	for name in ${with//,/ }; do
+		case $name in
+		edu) devices+=(-device edu,addr=0x10) ;;
+		ivshmem) devices+=(-chardev "socket,path=$work/ivshmem,id=ivshmem"
+			-device ivshmem-doorbell,chardev=ivshmem,vectors=2,addr=0x11) ;;
+		# its virtual functions want a bus of its own
+		igb) devices+=(-device pcie-root-port,id=igb,chassis=1,slot=1,addr=0x12 -device igb,bus=igb,romfile=) ;;
+		e1000e) devices+=(-device e1000e,addr=0x13,romfile=) ;;
+		*) die 2 "no device '$name' for --with; there are: edu ivshmem igb e1000e" ;;
+		esac
+	done
+}
+
+# What stands outside of the machine: the other end of ivshmem, which ends with it.
+host_outside() {
+	case ,$with, in *,ivshmem,*) ;; *) return 0 ;; esac
+	gcc -O2 -D_GNU_SOURCE -o "$work/ivshmem-server" "$here/svm/ivshmem-server.c" ||
+		die 4 "cannot build the server of ivshmem"
+	"$work/ivshmem-server" "$work/ivshmem" &
+	server=$!
+	until [ -S "$work/ivshmem" ]; do
+		kill -0 "$server" 2>/dev/null || die 4 "the server of ivshmem ended"
+		sleep 0.05
+	done
 }
 
 # The command line of the machine, in the array 'machine'. Its console goes to
@@ -45,9 +71,10 @@ host_machine() { # CONSOLE
 		-smp "$topology" -m "$memory" ${numa[@]+"${numa[@]}"}
 		-device "intel-iommu,intremap=on,eim=on"
 		-serial "$1" -serial "file:$work/link" -no-reboot
+		${meter:+-plugin "$meter,out=$work/meter,miscount=$miscount${deterministic:+,single=on}"}
 		${devices[@]+"${devices[@]}"} ${debug[@]+"${debug[@]}"}
 		-kernel "$kernel/bzImage" -initrd "$work/initrd.gz"
-		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable$append")
+		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable no_timer_check$append")
 }
 
 # One packet to QEMU's gdb stub; the answer must be OK, or anything without WANT.
@@ -83,6 +110,7 @@ host_start() {
 	host_machine "file:$work/console"
 	[ -z "$gdb" ] ||
 		printf 'run: gdb %s/vmlinux -ex "target remote %s"\n' "$kernel" "$work/gdb" >&2
+	host_outside
 	[ -z "$deterministic" ] || mkfifo "$work/stub.in" "$work/stub.out"
 	"${machine[@]}" < /dev/null > "$work/emulator" 2>&1 &
 	pid=$!
@@ -93,6 +121,7 @@ host_start() {
 host_shell() {
 	gzip -n -1 < "$work/initrd" > "$work/initrd.gz"
 	[ -z "$deterministic" ] || die 2 "--shell and --deterministic exclude each other"
+	host_outside
 	host_machine mon:stdio
 	"${machine[@]}"
 }
@@ -120,4 +149,6 @@ host_bare() {
 }
 
 # The emulator is gone: what else it left is put into $work/files.
-host_finish() { :; }
+host_finish() {
+	[ -z "$meter" ] || cp "$work/meter" "$work/files/meter"
+}

@@ -114,7 +114,7 @@ static const struct event_source msi = {
 	.setup = msi_setup, .fire = msi_fire,
 };
 
-const struct event_source *const event_sources[] = { &irqfd, &msi, NULL };
+const struct event_source *const event_sources[] = { &irqfd, &msi, &edu_source, &ivshmem_source, NULL };
 
 const struct event_source *event_find(const char *name)
 {

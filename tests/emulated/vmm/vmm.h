@@ -11,6 +11,7 @@
  *   stats.c    meter 1: KVM's binary statistics
  *   trace.c    meter 2: tracepoints of the kernel
  *   event.c    event sources: irqfd, KVM_SIGNAL_MSI, a periodic thread
+ *   device.c   event sources that are devices, by VFIO
  *   figures.c  results of the payload and of the meters, and what is expected
  *   rt.c       --plan: made real-time by the library
  *
@@ -54,6 +55,7 @@ struct event_source {
 	void (*close)(struct vmm *m); /* may be NULL */
 };
 extern const struct event_source *const event_sources[]; /* ends with NULL */
+extern const struct event_source edu_source, ivshmem_source; /* device.c */
 
 /* Counters of one vCPU between the marks. */
 struct counter {
