@@ -45,6 +45,7 @@ u32 payload(void)
 			kit_count_begin();
 			before = taken;
 		}
+		kit_wait_ready();
 		asked = rdtsc();
 		if (raise && edu)
 			*reg(0x60) = 1;
