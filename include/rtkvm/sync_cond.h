@@ -154,7 +154,7 @@ RTKVM_API int rtkvm_cond_timedwait(struct rtkvm_cond *cond, struct rtkvm_mutex *
  * @return as rtkvm_cond_timedwait(); -EINVAL also for another clock
  */
 RTKVM_API int rtkvm_cond_clockwait(struct rtkvm_cond *cond, struct rtkvm_mutex *mutex,
-				   clockid_t clock, const struct timespec *until);
+				   int clock, const struct timespec *until);
 
 /**
  * Wake one waiter, the one of the highest priority, if there is any.

@@ -192,7 +192,7 @@ RTKVM_API int rtkvm_mutex_trylock(struct rtkvm_mutex *mutex);
  *
  * System calls, RT class, thread safety: as rtkvm_mutex_lock().
  */
-RTKVM_API int rtkvm_mutex_timedlock(struct rtkvm_mutex *mutex, clockid_t clock,
+RTKVM_API int rtkvm_mutex_timedlock(struct rtkvm_mutex *mutex, int clock,
 				    const struct timespec *until);
 
 /**

@@ -125,7 +125,7 @@ int rtkvm_cond_wait(struct rtkvm_cond *cond, struct rtkvm_mutex *mutex)
 	return wait_until(sync_cond_of(cond), sync_mutex_of(mutex), &until);
 }
 
-int rtkvm_cond_clockwait(struct rtkvm_cond *cond, struct rtkvm_mutex *mutex, clockid_t clock,
+int rtkvm_cond_clockwait(struct rtkvm_cond *cond, struct rtkvm_mutex *mutex, int clock,
 			 const struct timespec *time)
 {
 	struct sync_until until = { .time = time, .realtime = clock == CLOCK_REALTIME };
