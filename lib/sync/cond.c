@@ -53,18 +53,17 @@ static int check(const struct sync_cond *c, const struct sync_mutex *m, uint32_t
 	return sync_is_mine(m, tid) ? 0 : -EPERM;
 }
 
-/* One sleep: 0 (woken), -ETIMEDOUT, -EAGAIN (neither), and errors of the mutex. */
-static int sleep_once(struct sync_cond *c, struct sync_mutex *m, uint32_t tid,
+/*
+ * One sleep, for a wait that began at seq: 0 (woken), -ETIMEDOUT, -EAGAIN
+ * (neither), and errors of the mutex.
+ */
+static int sleep_once(struct sync_cond *c, struct sync_mutex *m, uint32_t tid, uint64_t seq,
 		      const struct sync_until *until)
 {
 	bool shared = sync_is_shared(c->kind);
 	struct sync_suspended suspended;
 	int slept, ret;
-	uint64_t seq;
 
-	/* W2 */
-	seq = __atomic_load_n(&c->seq, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&c->join, seq, __ATOMIC_RELAXED);
 	/* W3 */
 	sync_suspend(m, tid, &suspended);
 	/* W4 */
@@ -95,6 +94,7 @@ static int sleep_once(struct sync_cond *c, struct sync_mutex *m, uint32_t tid,
 static int wait_until(struct sync_cond *c, struct sync_mutex *m, const struct sync_until *until)
 {
 	uint32_t tid = sync_tid();
+	uint64_t seq;
 	bool shared;
 	int ret;
 
@@ -108,12 +108,21 @@ static int wait_until(struct sync_cond *c, struct sync_mutex *m, const struct sy
 	ret = join(c, sync_mutex_id(m));
 	if (ret < 0)
 		return ret;
+	/*
+	 * W2: once. Were it noted anew for each sleep, a signal without the
+	 * mutex that came after the last look at it would be lost.
+	 */
+	seq = __atomic_load_n(&c->seq, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->join, seq, __ATOMIC_RELAXED);
 	shared = sync_is_shared(c->kind);
 	if (c->kind & SYNC_STATS)
 		__atomic_fetch_add(&c->waits, 1, __ATOMIC_RELAXED);
-	do
-		ret = sleep_once(c, m, tid, until);
-	while (ret == -EAGAIN || ret == -EINTR);
+	do {
+		ret = sleep_once(c, m, tid, seq, until);
+#ifdef RTKVM_MUTANT_NO_SEQ_CHECK
+		seq = __atomic_load_n(&c->seq, __ATOMIC_SEQ_CST);
+#endif
+	} while (ret == -EAGAIN || ret == -EINTR);
 	leave(c, shared);
 	return ret;
 }
