@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -379,6 +380,90 @@ START_TEST(rules)
 }
 END_TEST
 
+/* ---- refused without a trace ---- */
+
+/* Neither a deadline thread nor one without the right is raised, and nothing is left behind. */
+struct attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+static void as_deadline(struct thread *self)
+{
+	struct attributes deadline = { .size = sizeof(deadline), .policy = SCHED_DEADLINE,
+				       .runtime = 1000000, .deadline = 100000000,
+				       .period = 100000000 };
+	struct sched_param param = { .sched_priority = 10 };
+	struct rtkvm_mutex m;
+
+	if (syscall(SYS_sched_setattr, 0, &deadline, 0) < 0) {
+		self->result = 1;
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		make(&m, raising[i], 60);
+		ck_assert_int_eq(rtkvm_mutex_lock(&m), -EINVAL);
+		ck_assert_int_eq(rtkvm_mutex_trylock(&m), -EINVAL);
+		ck_assert_int_eq(sched_getscheduler(0), SCHED_DEADLINE);
+	}
+	/* of another policy again, it is raised as any other */
+	ck_assert_int_eq(sched_setscheduler(0, SCHED_FIFO, &param), 0);
+	ck_assert_int_eq(rtkvm_mutex_lock(&m), 0);
+	ck_assert_int_eq(get_priority(0), 60);
+	ck_assert_int_eq(rtkvm_mutex_unlock(&m), 0);
+	ck_assert_int_eq(get_priority(0), 10);
+}
+
+START_TEST(deadline_thread)
+{
+	struct thread t;
+
+	NEED_FIFO();
+	thread_start(&t, 0, -1, as_deadline, NULL);
+	thread_join(&t);
+	if (t.result)
+		SKIP_TEST("SCHED_DEADLINE is refused");
+}
+END_TEST
+
+static int as_nobody(void)
+{
+	const struct rlimit none = { 0, 0 };
+	struct rtkvm_mutex m;
+
+	if (set_priority(0, 10) || setrlimit(RLIMIT_RTPRIO, &none) || setresuid(65534, 65534, 65534))
+		return 2;
+	for (int i = 0; i < 2; i++) {
+		make(&m, raising[i], 60);
+		if (rtkvm_mutex_lock(&m) != -EPERM || rtkvm_mutex_trylock(&m) != -EPERM ||
+		    rtkvm_mutex_unlock(&m) != -EPERM || get_priority(0) != 10)
+			return 3;
+		make(&m, raising[i], 10);
+		if (rtkvm_mutex_lock(&m) || rtkvm_mutex_unlock(&m) || get_priority(0) != 10)
+			return 4;
+	}
+	return 0;
+}
+
+START_TEST(without_privilege)
+{
+	int status;
+	pid_t child;
+
+	NEED_FIFO();
+	if (geteuid())
+		SKIP_TEST("needs root to have privileges to lose");
+	child = fork();
+	if (!child)
+		_exit(as_nobody());
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 /* ---- a thread of a priority in between, on the same CPU ---- */
 
 static volatile int inside, seen_inside, stop;
@@ -491,6 +576,8 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(t, outside_above);
 	tcase_add_test(t, outside_other);
 	tcase_add_test(t, rules);
+	tcase_add_test(t, deadline_thread);
+	tcase_add_test(t, without_privilege);
 	tcase_add_test(t, middle_never_inside);
 	tcase_add_test(t, from_plan);
 	suite_add_tcase(s, t);

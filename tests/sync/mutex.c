@@ -4,9 +4,14 @@
  * are in robust.c, ceilings in ceiling.c.
  */
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,6 +169,46 @@ START_TEST(timed)
 	__atomic_store_n(&t.result, 1, __ATOMIC_RELEASE);
 	struct timespec later = after_ns(CLOCK_MONOTONIC, 60 * NS_PER_S);
 	ck_assert_int_eq(rtkvm_mutex_timedlock(&m, CLOCK_MONOTONIC, &later), 0);
+	thread_join(&t);
+}
+END_TEST
+
+/* A kernel before 5.14 has no FUTEX_LOCK_PI2. */
+static bool forbid_lock_pi2(void)
+{
+	const struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, FUTEX_CMD_MASK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 13, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]),
+				      .filter = (struct sock_filter *)(uintptr_t)filter };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+START_TEST(older_kernel)
+{
+	struct rtkvm_mutex m = RTKVM_MUTEX_INIT;
+	struct timespec until;
+	struct thread t;
+	int64_t at;
+
+	thread_start(&t, 0, -1, hold, &m);
+	until_held(&m);
+	if (forbid_lock_pi2()) {
+		until = after_ns(CLOCK_MONOTONIC, 50 * NS_PER_MS);
+		at = until.tv_sec * NS_PER_S + until.tv_nsec;
+		ck_assert_int_eq(rtkvm_mutex_timedlock(&m, CLOCK_MONOTONIC, &until), -ETIMEDOUT);
+		/* the clocks are read one after the other */
+		ck_assert_int_ge(now_ns(CLOCK_MONOTONIC), at - NS_PER_MS);
+	}
+	__atomic_store_n(&t.result, 1, __ATOMIC_RELEASE);
 	thread_join(&t);
 }
 END_TEST
@@ -360,6 +405,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(t, bad_options);
 	tcase_add_test(t, not_the_owner);
 	tcase_add_test(t, timed);
+	tcase_add_test(t, older_kernel);
 	tcase_add_test(t, inherits);
 	tcase_add_test(t, forked);
 	tcase_add_test(t, shared);
