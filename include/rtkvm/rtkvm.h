@@ -11,6 +11,9 @@
 #include <rtkvm/lease.h>
 #include <rtkvm/plan.h>
 #include <rtkvm/report.h>
+#include <rtkvm/sync.h>
+#include <rtkvm/sync_cond.h>
+#include <rtkvm/sync_mutex.h>
 #include <rtkvm/version.h>
 #include <rtkvm/vm.h>
 
