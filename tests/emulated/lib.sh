@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2154
+#
+# For test scripts that use an emulated host, after tests/support/tap.sh.
+
+emulated=$top_srcdir/tests/emulated
+flavour=${RTKVM_FLAVOUR:-ci}
+
+# The script ends here, as one skip, where the host cannot be had. In CI that is
+# no allowed skip.
+need_host() { # HOST
+	local why status=0
+	if [ "${RTKVM_EMULATED:-}" = no ]; then
+		skip "the $1 host" "emulated hosts are not asked for (RTKVM_EMULATED=no)"
+		finish
+	fi
+	why=$("$emulated/run" --host "$1" --ready 2>&1) || status=$?
+	case $status in
+	0) return ;;
+	77) skip "the $1 host" "no $1 host here: $(tail -n 1 <<< "$why")" ;;
+	*) not_ok "the $1 host can be made ready" "$why" ;;
+	esac
+	finish
+}
+
+# Runs the runner: its status in $status, standard output in $out, the rest in $err.
+# shellcheck disable=SC2034
+host() { # ARGUMENT...
+	status=0
+	"$emulated/run" "$@" > "$tmp/host.out" 2> "$tmp/host.err" < /dev/null || status=$?
+	out=$(tr -d '\0' < "$tmp/host.out")
+	err=$(tr -d '\0' < "$tmp/host.err")
+}
+
+# What went wrong, as comments of the result before it.
+said() {
+	printf '%s\n' "$err" | tail -n "${1:-20}" | sed 's/^/# /'
+}
