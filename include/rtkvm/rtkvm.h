@@ -11,6 +11,7 @@
 #include <rtkvm/lease.h>
 #include <rtkvm/plan.h>
 #include <rtkvm/report.h>
+#include <rtkvm/sync_event.h>
 #include <rtkvm/version.h>
 #include <rtkvm/vm.h>
 
