@@ -12,6 +12,7 @@
 #include <rtkvm/plan.h>
 #include <rtkvm/report.h>
 #include <rtkvm/sync_event.h>
+#include <rtkvm/sync_queue.h>
 #include <rtkvm/sync_request.h>
 #include <rtkvm/version.h>
 #include <rtkvm/vm.h>
