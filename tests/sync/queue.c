@@ -226,7 +226,7 @@ static void *produce(void *arg)
 	for (uint64_t n = 0; n < p->count; n++) {
 		while (push(p->q, p->name, n) == -ENOSPC) {
 			p->overflows++;
-			usleep(50); /* let the consumer, and others on this machine */
+			usleep(200); /* let the consumer, and others on this machine */
 		}
 	}
 	return NULL;
@@ -243,7 +243,7 @@ static void check_item(const struct item *i, uint64_t *next)
 }
 
 static void run_many(struct rtkvm_queue *q, uint32_t producers, uint64_t each,
-		     struct rtkvm_event_fd *bell)
+		     struct rtkvm_event_fd *bell, uint64_t least_waits)
 {
 	struct producer p[PRODUCERS];
 	uint64_t next[PRODUCERS] = { 0 }, overflows = 0;
@@ -283,7 +283,7 @@ static void run_many(struct rtkvm_queue *q, uint32_t producers, uint64_t each,
 	ck_assert_uint_eq(s.pushes, producers * each);
 	ck_assert_uint_eq(s.overflows, overflows);
 	ck_assert_uint_le(s.rings, s.waits);
-	ck_assert_msg(s.waits > 5 && s.overflows > 0, "not exercised: %lu waits, %lu overflows",
+	ck_assert_msg(s.waits >= least_waits && s.overflows > 0, "not exercised: %lu waits, %lu overflows",
 		      (unsigned long)s.waits, (unsigned long)s.overflows);
 }
 
@@ -295,9 +295,9 @@ static uint64_t each_of(uint32_t producers)
 
 START_TEST(many_from_many)
 {
-	struct rtkvm_queue *q = make(RTKVM_QUEUE_MPSC, 4096, NULL);
+	struct rtkvm_queue *q = make(RTKVM_QUEUE_MPSC, 16384, NULL);
 
-	run_many(q, PRODUCERS, each_of(PRODUCERS), NULL);
+	run_many(q, PRODUCERS, each_of(PRODUCERS), NULL, 0);
 	free(q);
 }
 END_TEST
@@ -306,7 +306,7 @@ START_TEST(many_from_one)
 {
 	struct rtkvm_queue *q = make(kinds[_i], 1024, NULL);
 
-	run_many(q, 1, each_of(5), NULL);
+	run_many(q, 1, each_of(5), NULL, 10);
 	free(q);
 }
 END_TEST
@@ -318,7 +318,7 @@ START_TEST(many_through_poll)
 
 	ck_assert_int_eq(rtkvm_event_fd_init(&bell), 0);
 	q = make(RTKVM_QUEUE_MPSC, 64, &bell);
-	run_many(q, PRODUCERS, 100000, &bell);
+	run_many(q, PRODUCERS, 100000, &bell, 10);
 	rtkvm_event_fd_destroy(&bell);
 	free(q);
 }
