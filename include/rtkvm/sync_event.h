@@ -306,7 +306,7 @@ RTKVM_API int rtkvm_semaphore_init(struct rtkvm_semaphore *semaphore,
  *         - -EOVERFLOW: it has RTKVM_SEMAPHORE_MAX tokens
  *
  * RT class: RT-safe; one futex(FUTEX_WAKE) if somebody waits (with hand-off two
- * when the waiter is just about to sleep), else no system call. Thread safety:
+ * when waiters are just about to sleep), else no system call. Thread safety:
  * any thread, any signal handler; errno is left alone.
  */
 RTKVM_API int rtkvm_semaphore_post(struct rtkvm_semaphore *semaphore);

@@ -96,15 +96,24 @@ static int wake_one(struct sync_semaphore *s)
 	return futex_wake(&s->posts_seen, 1, s->flags & RTKVM_SEMAPHORE_SHARED);
 }
 
-/* True: a sleeper has the token. False: nobody slept, the token is still ours. */
+/*
+ * True: a waiter has the token. False: nobody slept, the token is still ours.
+ *
+ * The grant may be gone although nobody was asleep: whom another post woke,
+ * for a token that is free, came by and took it. Then that token is still
+ * free, and its wake-up is spent: somebody else must look.
+ */
 static bool hand_off(struct sync_semaphore *s)
 {
 	__atomic_fetch_add(&s->granted, 1, __ATOMIC_SEQ_CST);
-	if (wake_one(s) > 0 || !decrement(&s->granted)) {
-		sync_count(s->flags & RTKVM_SEMAPHORE_STATS, &s->handoffs);
-		return true;
+	if (wake_one(s) <= 0) {
+		if (decrement(&s->granted))
+			return false;
+		if (__atomic_load_n(&s->waiters, __ATOMIC_SEQ_CST))
+			wake_one(s);
 	}
-	return false;
+	sync_count(s->flags & RTKVM_SEMAPHORE_STATS, &s->handoffs);
+	return true;
 }
 
 int rtkvm_semaphore_post(struct rtkvm_semaphore *semaphore)

@@ -41,6 +41,8 @@ equal "mutant: the flag goes down first" "$(search event-fd -DFLAG_FIRST)" "inva
 equal "a semaphore with hand-off" "$(search semaphore "")" holds
 equal "mutant: waiters are not looked for again" \
 	"$(search semaphore -DNO_SECOND_WAKE)" "invalid end state"
+equal "mutant: nor when the grant went another way" \
+	"$(search semaphore -DNO_THIRD_WAKE)" "invalid end state"
 equal "mutant: a wake-up is a token" "$(search semaphore -DNO_GRANT)" "assertion violated"
 equal "a port" "$(search port "")" holds
 equal "mutant: the id is not looked at again" "$(search port -DNO_RECHECK)" "assertion violated"

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A semaphore with hand-off (lib/sync/semaphore.c): two post two tokens each,
- * two wait for two each, a stray wake-up in between. A lost token leaves a
+ * A semaphore with hand-off (lib/sync/semaphore.c): two post EACH tokens,
+ * two wait for EACH, a stray wake-up in between. A lost token leaves a
  * waiter asleep: an invalid end state.
  *
  * Mutants: NO_SECOND_WAKE, a post whose hand-off found nobody asleep does not
- * look for waiters again; NO_GRANT, a wake-up alone is a token.
+ * look for waiters again; NO_THIRD_WAKE, nor one whose grant was taken by a
+ * waiter that it did not wake; NO_GRANT, a wake-up alone is a token.
  */
+#ifndef EACH
+#define EACH 1
+#endif
+
 byte free, waiters, granted, seen;
 byte asleep, woken; /* in the kernel: sleeping, and on their way out */
 byte got;
@@ -39,7 +44,7 @@ active [2] proctype poster()
 	bit ok;
 
 	do
-	:: i == 2 -> break
+	:: i == EACH -> break
 	:: else ->
 		ok = 0;
 		if
@@ -48,7 +53,15 @@ active [2] proctype poster()
 			wake(n);
 			if
 			:: n -> ok = 1
-			:: else -> decrement(granted, ok); ok = 1 - ok
+			:: else ->
+				decrement(granted, ok);
+				ok = 1 - ok;
+#ifndef NO_THIRD_WAKE
+				if
+				:: ok && waiters > 0 -> wake(n)
+				:: else
+				fi
+#endif
 			fi
 		:: else
 		fi;
@@ -86,7 +99,7 @@ active [2] proctype waiter()
 	bit ok, slept;
 
 	do
-	:: i == 2 -> break
+	:: i == EACH -> break
 	:: else ->
 		ok = 0;
 		if
@@ -128,5 +141,5 @@ active [2] proctype waiter()
 		got++;
 		i++
 	od;
-	assert(got + free + granted <= 4)
+	assert(got + free + granted <= 2 * EACH)
 }
