@@ -60,7 +60,7 @@ u32 payload(void)
 	kit_figure("events", n);
 	kit_figure("taken", taken - before);
 	kit_samples_report("delivery");
-	if (taken - before != n)
-		kit_fail("not as many interrupts as were raised");
+	if (taken - before < n)
+		kit_fail("fewer interrupts than were raised");
 	return PAYLOAD_OK;
 }
