@@ -23,6 +23,9 @@
 #define RTKVM_SYNC_H
 
 #include <rtkvm/sync_cond.h>
+#include <rtkvm/sync_event.h>
 #include <rtkvm/sync_mutex.h>
+#include <rtkvm/sync_queue.h>
+#include <rtkvm/sync_request.h>
 
 #endif
