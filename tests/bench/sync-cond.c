@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Cost of the condition variable, against glibc's with its PI mutex: a signal
- * that nobody waits for; a turn handed over and back by two FIFO threads, on
- * one CPU and on two, with the signal after unlocking and before; a broadcast
- * to 16. Without SCHED_FIFO the first alone.
+ * that nobody waits for; a request to a server thread that waits, and its answer,
+ * on one CPU (where the server is one level above, and has answered when the
+ * signal returns) and on two, with the signal after unlocking and before; two
+ * equal threads that take turns on one CPU; a broadcast to 16. Without
+ * SCHED_FIFO the first alone.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -103,6 +105,61 @@ static void signal_theirs(void *arg, uint64_t times)
 		pthread_cond_signal(&alone[1].pc[0]);
 }
 
+/* ---- a server ---- */
+
+static struct pair served[2];
+
+/* Wakes the waiter of which, before unlocking or after. */
+static void unlock_and_wake(struct pair *p, int which)
+{
+	if (p->inside)
+		wake(p, which);
+	unlock(p);
+	if (!p->inside)
+		wake(p, which);
+}
+
+static void *server(void *arg)
+{
+	struct pair *p = arg;
+	bool go_on = true;
+
+	while (go_on) {
+		lock(p);
+		while (!p->turn)
+			wait(p, 1);
+		go_on = p->turn > 0;
+		p->turn = 0;
+		unlock_and_wake(p, 0);
+	}
+	return NULL;
+}
+
+static void ask(struct pair *p, uint64_t times)
+{
+	for (uint64_t i = 0; i < times; i++) {
+		lock(p);
+		p->turn = 1;
+		unlock_and_wake(p, 1);
+		lock(p);
+		while (p->turn)
+			wait(p, 0);
+		unlock(p);
+	}
+}
+
+static void ask_ours(void *arg, uint64_t times)
+{
+	(void)arg;
+	ask(&served[0], times);
+}
+
+static void ask_theirs(void *arg, uint64_t times)
+{
+	(void)arg;
+	ask(&served[1], times);
+}
+
 /* ---- turns ---- */
 
 static struct pair turns[2];
@@ -118,11 +175,7 @@ static bool hand_over(struct pair *p, int me)
 	go_on = p->turn >= 0;
 	if (go_on)
 		p->turn = !me;
-	if (p->inside)
-		wake(p, !me);
-	unlock(p);
-	if (!p->inside)
-		wake(p, !me);
+	unlock_and_wake(p, !me);
 	return go_on;
 }
 
@@ -235,22 +288,37 @@ static void end(struct pair *p)
 	unlock(p);
 }
 
-static int bench_turns(const char *name, int cpu, bool inside)
+/* Two threads and a pair, ours and theirs. */
+static int bench_two(const struct bench *b, struct pair pair[2], void *(*fn)(void *), int priority,
+		     int cpu, bool inside)
 {
-	struct bench b = { name, "glibc, PI mutex", turns_ours, turns_theirs, NULL };
 	pthread_t thread[2];
 	int ret;
 
 	for (int i = 0; i < 2; i++) {
-		pair_init(&turns[i], i == 0, inside);
-		thread[i] = start(partner, &turns[i], PRIORITY, cpu);
+		pair_init(&pair[i], i == 0, inside);
+		thread[i] = start(fn, &pair[i], priority, cpu);
 	}
-	ret = bench_run(&b);
+	ret = bench_run(b);
 	for (int i = 0; i < 2; i++) {
-		end(&turns[i]);
+		end(&pair[i]);
 		pthread_join(thread[i], NULL);
 	}
 	return ret;
+}
+
+static int bench_server(const char *name, int cpu, bool inside)
+{
+	struct bench b = { name, "glibc, PI mutex", ask_ours, ask_theirs, NULL };
+
+	return bench_two(&b, served, server, PRIORITY + 1, cpu, inside);
+}
+
+static int bench_turns(const char *name, int cpu, bool inside)
+{
+	struct bench b = { name, "glibc, PI mutex", turns_ours, turns_theirs, NULL };
+
+	return bench_two(&b, turns, partner, PRIORITY, cpu, inside);
 }
 
 static int bench_crowd(int cpu)
@@ -298,11 +366,12 @@ int main(void)
 			last = cpu;
 		}
 	/* the frame puts this thread on the last CPU */
-	if (bench_turns("turns, same CPU, unlocked", last, false) < 0 ||
-	    bench_turns("turns, same CPU, locked", last, true) < 0 || bench_crowd(last) < 0)
+	if (bench_server("wake, same CPU, unlocked", last, false) < 0 ||
+	    bench_server("wake, same CPU, locked", last, true) < 0 ||
+	    bench_turns("turns of equals, same CPU", last, false) < 0 || bench_crowd(last) < 0)
 		return 1;
-	if (first != last && (bench_turns("turns, two CPUs, unlocked", first, false) < 0 ||
-			      bench_turns("turns, two CPUs, locked", first, true) < 0))
+	if (first != last && (bench_server("wake, two CPUs, unlocked", first, false) < 0 ||
+			      bench_server("wake, two CPUs, locked", first, true) < 0))
 		return 1;
 	return 0;
 }

@@ -53,7 +53,8 @@ static void taker(struct thread *self)
 	while (!box.tokens && !self->result)
 		self->result = rtkvm_cond_wait(&box.cond, &box.mutex);
 	box.tokens--;
-	box.order[box.orders++] = self->priority;
+	if (box.orders < (int)(sizeof(box.order) / sizeof(box.order[0])))
+		box.order[box.orders++] = self->priority;
 	rtkvm_mutex_unlock(&box.mutex);
 }
 

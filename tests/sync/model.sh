@@ -22,7 +22,7 @@ search() {
 	# shellcheck disable=SC2086 # words
 	spin $1 -a "$model" >spin.log 2>&1 || { cat spin.log; return; }
 	"${cc[@]}" -O2 -w -DSAFETY -DCOLLAPSE -o pan pan.c || return
-	timeout 500 ./pan -m1000000 >pan.log 2>&1
+	timeout 1800 ./pan -m1000000 >pan.log 2>&1
 	if grep -q 'errors: 0' pan.log && ! grep -q 'Search not completed' pan.log; then
 		echo "holds"
 	elif grep -q 'errors: 1' pan.log; then
