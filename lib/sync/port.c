@@ -107,19 +107,19 @@ int port_turn_lock(struct sync_port *p, const struct sync_until *until)
 	if (!__atomic_compare_exchange_n(&p->turn.word, &none, tid, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_SEQ_CST))
 		err = turn_wait(p, until, tid);
-	if (!err)
-		sync_robust_add(&p->turn.links);
-	sync_robust_done();
-	if (!err)
+	if (!err) {
 		sync_tsan_acquire(&p->turn);
+		sync_robust_add(&p->turn.links);
+	}
+	sync_robust_done();
 	return err;
 }
 
 void port_turn_unlock(struct sync_port *p)
 {
-	sync_tsan_release(&p->turn);
 	sync_robust_pending(&p->turn.links);
 	sync_robust_remove(&p->turn.links);
+	sync_tsan_release(&p->turn);
 	port_release(p, &p->turn.word, sync_tid());
 	sync_robust_done();
 }
