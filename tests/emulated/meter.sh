@@ -55,6 +55,7 @@ refuse "control: but meter and KVM do not agree" agree "$tmp/wrong/meter" "$out"
 
 # ---- deterministic --------------------------------------------------------------------
 
+only_long "the meter in three deterministic runs"
 # Three times the same, the third beside a busy loop.
 for run in 1 2 3; do
 	if [ $run = 3 ]; then
