@@ -6,12 +6,28 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "doctor.h"
+
+static int number(const char *text, const char *what, long max, int *value)
+{
+	char *end;
+	long v;
+
+	errno = 0;
+	v = strtol(text, &end, 10);
+	if (!strcmp(what, "--measure") && !strcmp(end, "s"))
+		end++;
+	if (errno || end == text || *end || v < 1 || v > max)
+		return cmd_usage("%s takes a number from 1 to %ld", what, max);
+	*value = (int)v;
+	return CMD_OK;
+}
 
 static int format_of(const char *name, enum doctor_format *format)
 {
@@ -35,6 +51,10 @@ static int read_arguments(struct doctor_arguments *a, int argc, char **argv)
 		{ "check", required_argument, NULL, 'c' },
 		{ "explain", required_argument, NULL, 'e' },
 		{ "cpus", required_argument, NULL, 'C' },
+		{ "pid", required_argument, NULL, 'p' },
+		{ "qmp", required_argument, NULL, 'q' },
+		{ "plan", required_argument, NULL, 'P' },
+		{ "measure", required_argument, NULL, 'm' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "list", no_argument, NULL, 'l' },
 		{ NULL, 0, NULL, 0 },
@@ -61,6 +81,18 @@ static int read_arguments(struct doctor_arguments *a, int argc, char **argv)
 			break;
 		case 'C':
 			a->cpus = optarg;
+			break;
+		case 'p':
+			status = number(optarg, "--pid", INT_MAX, &a->pid);
+			break;
+		case 'q':
+			a->qmp = optarg;
+			break;
+		case 'P':
+			a->plan = optarg;
+			break;
+		case 'm':
+			status = number(optarg, "--measure", 3600, &a->measure);
 			break;
 		case 'a':
 			a->all = true;
@@ -175,20 +207,45 @@ static int list(const struct rtkvm_host *host)
 	return CMD_OK;
 }
 
+static int measure(struct rtkvm *rt, const struct rtkvm_host *host, const struct doctor_arguments *a)
+{
+	char cpus[4096];
+
+	if (a->format != DOCTOR_TEXT)
+		return cmd_usage("--measure prints text");
+	if (rtkvm_host_get_cpus(host, RTKVM_CPUS_REALTIME, cpus, sizeof(cpus)) < 0)
+		cpus[0] = '\0';
+	return doctor_measure(rt, a->measure, cpus, stdout);
+}
+
 int cmd_doctor(struct rtkvm *rt, const struct cmd_options *global, int argc, char **argv)
 {
 	struct doctor_arguments a = { .format = global->json ? DOCTOR_JSON : DOCTOR_TEXT };
 	struct doctor_results results = { .count = 0 };
+	struct rtkvm_plan *plan = NULL;
 	struct rtkvm_host_options opt;
 	struct rtkvm_host *host;
-	int status = read_arguments(&a, argc, argv);
+	char facts[65536];
+	int status = read_arguments(&a, argc, argv), ret;
 
 	if (status != CMD_OK)
 		return status;
 	rtkvm_host_options_init(&opt, sizeof(opt));
+	if (a.qmp) {
+		status = doctor_qmp(a.qmp, facts, sizeof(facts), &a.pid);
+		if (status != CMD_OK)
+			return status;
+		opt.vm_facts = facts;
+	}
+	opt.pid = a.pid;
 	opt.cpus = a.cpus;
 	opt.only = a.check ? a.check : a.explain;
-	if (rtkvm_host_probe(rt, &opt, &host) < 0)
+	if (a.plan && rtkvm_plan_parse(rt, a.plan, &plan) < 0)
+		return cmd_fail();
+	opt.plan = plan;
+	ret = rtkvm_host_probe(rt, &opt, &host);
+	rtkvm_plan_free(plan);
+	if (ret < 0)
 		return cmd_fail();
 	sort(host, &results);
 	status = rtkvm_host_count_verdict(host, RTKVM_VERDICT_FAIL) ||
@@ -199,6 +256,10 @@ int cmd_doctor(struct rtkvm *rt, const struct cmd_options *global, int argc, cha
 	if (a.check && rtkvm_host_count_verdict(host, RTKVM_VERDICT_UNKNOWN))
 		status = CMD_ATTENTION;
 	status = a.list ? list(host) : print(&results, &a, status);
+	if (a.measure && status != CMD_ERROR) {
+		ret = measure(rt, host, &a);
+		status = ret > status ? ret : status;
+	}
 	rtkvm_host_free(host);
 	return status;
 }

@@ -43,6 +43,19 @@ void doctor_print_json(const struct doctor_results *r, int status, FILE *f);
 void doctor_print_prometheus(const struct doctor_results *r, FILE *f);
 void doctor_print_nfd(const struct doctor_results *r, FILE *f);
 
+/*
+ * Ask a QMP socket: facts for the library, and the VM's process unless *pid
+ * names it. CMD_OK, or CMD_ERROR after a message.
+ */
+int doctor_qmp(const char *path, char *facts, size_t size, int *pid);
+
+/*
+ * Measure for some seconds on these CPUs (NULL or "": all of this process),
+ * and say what was seen to interfere. CMD_OK, CMD_ATTENTION when latencies are
+ * long, or CMD_ERROR after a message.
+ */
+int doctor_measure(struct rtkvm *rt, int seconds, const char *cpus, FILE *f);
+
 /* "command", "boot", "manual", or "" for none. */
 const char *doctor_remedy_kind(const struct rtkvm_check *check);
 

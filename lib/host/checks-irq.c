@@ -209,6 +209,10 @@ static void check_vectors(struct host_facts *facts, const struct host_check *che
 			return;
 		}
 	} else {
+		if (ret != -ENOENT && ret != -EACCES && ret != -EPERM) {
+			host_unreadable(facts, f, path, ret);
+			return;
+		}
 		if (facts->online.err) {
 			host_unreadable(facts, f, facts->online.path, facts->online.err);
 			return;

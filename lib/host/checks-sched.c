@@ -231,7 +231,8 @@ static void look_at_mask(struct host_facts *facts, const char *path, const char 
 	struct rtkvm_cpus both;
 
 	host_cpu_mask(facts, path, &cpus);
-	if (cpus.err == -ENOENT)
+	/* beside the folders of workqueues there are files */
+	if (cpus.err == -ENOENT || cpus.err == -ENOTDIR)
 		return;
 	m->seen++;
 	if (cpus.err) {

@@ -178,7 +178,8 @@ static int look_at_kthreads(struct host_facts *facts, struct plan_kthread_list *
 		struct host_task *t = &tasks->task[tasks->count];
 
 		ret = plan_task_read(facts->rt, list->pids[i], list->pids[i], &task);
-		if (ret == -EILSEQ)
+		/* a thread may have ended meanwhile, nothing else */
+		if (ret < 0 && ret != -ESRCH)
 			return ret;
 		if (ret < 0 || !task.kthread)
 			continue;
