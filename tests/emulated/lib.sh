@@ -4,6 +4,7 @@
 # For test scripts that use an emulated host, after tests/support/tap.sh.
 
 emulated=$top_srcdir/tests/emulated
+flavour=${RTKVM_FLAVOUR:-ci}
 
 # The script ends here, as one skip, where the host cannot be had. In CI that is
 # no allowed skip.
