@@ -60,6 +60,8 @@ static void add_noise(struct trace_result *r, const char *kind, const char *name
 	struct trace_noise *n = NULL;
 	char full[64];
 
+	if (ns > 1000000000000ULL)
+		ns = 1000000000000ULL; /* no noise is so long, and sums stay sums */
 	snprintf(full, sizeof(full), "%s%s%.*s", kind, len ? " " : "", (int)(len > 48 ? 48 : len), name);
 	for (unsigned int i = 0; i < r->noises && !n; i++)
 		if (r->noise[i].cpu == cpu && !strcmp(r->noise[i].name, full))

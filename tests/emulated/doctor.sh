@@ -15,16 +15,17 @@ export LD_LIBRARY_PATH=$top_builddir/.libs
 
 need_host svm
 
+asked='cpu-isolated cpu-nohz-full cpu-skew-tick cpu-rcu-nocbs kvm-clock-sync kvm-pause-filter'
+
 # ---- as it boots without anything: the parameters that it names ------------------
 
 host --host svm --limit 120 --file "$rtkvm" \
-	'for id in cpu-isolated cpu-nohz-full cpu-skew-tick cpu-rcu-nocbs kvm-clock-sync kvm-pause-filter; do
-		./rtkvm doctor --cpus 2-3 --check $id; echo "end $id"; done; true'
+	"for id in $asked; do ./rtkvm doctor --cpus 2-3 --check \$id; echo end \$id; done; true"
 equal "first boot" "$status" 0
 [ "$status" = 0 ] || said
 boot_checks=''
 parameters=''
-for id in cpu-isolated cpu-nohz-full cpu-skew-tick cpu-rcu-nocbs kvm-clock-sync kvm-pause-filter; do
+for id in $asked; do
 	part=$(printf '%s\n' "$out" | sed -n "/^\(warn\|fail\) *$id /,/^end $id/p" |
 		sed -n 's/^ *kernel command line: //p')
 	[ -n "$part" ] || continue
