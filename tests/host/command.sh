@@ -73,6 +73,7 @@ on empty 1 "a check by name that is unknown is no success" --check mem-ksm
 # ---- for programs -----------------------------------------------------------------
 on laptop 1 "--json" --json
 printf '%s' "$out" >"$tmp/json"
+if have python3; then
 check "it is JSON after the schema" python3 - "$tmp/json" "$top_srcdir/doc/doctor-schema.json" <<'END'
 import json, sys
 data, schema = (json.load(open(p)) for p in sys.argv[1:3])
@@ -104,6 +105,9 @@ except AssertionError:
     sys.exit(0)
 sys.exit("a wrong verdict was not noticed")
 END
+else
+	skip "it is JSON after the schema" "no python3"
+fi
 on laptop 1 "Prometheus" --format prometheus
 equal "every line is of the format" "$(grep -vcE '^(# (HELP|TYPE) [a-z_]+ .*|[a-z_]+\{([a-z]+="[^"]*",?)+\} [0-9]+)$' <<<"$out")" 0
 contains "a verdict" "$out" 'rtkvm_doctor_check{id="mem-ksm",category="memory",verdict="fail"} 1'
@@ -119,6 +123,7 @@ contains "the sum of it" "$(cat "$tmp/features")" "rtkvm-realtime=fail"
 on laptop 2 "an output that cannot be written" --format nfd --output /proc/none/features
 
 # ---- QMP --------------------------------------------------------------------------
+if have python3; then
 cat >"$tmp/qmp.py" <<'END'
 import json, socket, sys
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1)
@@ -150,6 +155,9 @@ wait
 qmp garbage
 on intel 2 "QMP: garbage" --qmp "$tmp/sock" --pid 4000
 wait
+else
+	skip "a QMP socket" "no python3"
+fi
 
 # ---- system calls -----------------------------------------------------------------
 calls() { # CPUS IRQS
@@ -160,7 +168,7 @@ calls() { # CPUS IRQS
 	awk '/ total$/ { print $4 }' "$tmp/strace"
 }
 if ! have strace || ! strace -o /dev/null true 2>/dev/null; then
-	skip "system calls are linear" "no strace"
+	skip "system calls are linear" "no strace, or ptrace is not allowed here"
 else
 	small=$(calls 32 500) large=$(calls 64 1000) huge=$(calls 128 2000)
 	echo "# figure: $small, $large, $huge system calls for 32, 64, 128 CPUs and 500, 1000, 2000 IRQs"
