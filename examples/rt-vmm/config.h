@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the user asked for (config.c fills it in from the command line), and
+ * What the user asked for (options.c fills it in from the command line), and
  * how the program speaks to the user.
  */
 #ifndef CONFIG_H
@@ -15,9 +15,12 @@ enum {
 	STATUS_OK = 0,
 	STATUS_ERROR = 1,       /* it could not be measured; nothing is reported */
 	STATUS_NOISY = 2,       /* demo: the null control is out of bounds */
+	STATUS_LIMIT = 3,       /* within the program: a time limit has passed */
 	STATUS_USAGE = 64,
 	STATUS_INTERRUPTED = 130
 };
+
+struct linux_config;
 
 struct config {
 	const char *kvm;        /* path of the device, or "fd:N" */
@@ -28,6 +31,7 @@ struct config {
 	unsigned int duration_s; /* of each measured run */
 	const char *break_guest; /* for tests: damage the guest in that way; NULL: do not */
 	const char *plan;       /* thread plan of librtkvm; NULL: plain (run) */
+	bool huge_pages;        /* guest memory in pages of 2 MiB that were set aside */
 	bool host_knobs;        /* take a lease for IRQ and workqueue affinities */
 	unsigned int halt_poll_ns;
 	cpu_set_t usable_cpus;  /* all that this process may use */
@@ -40,10 +44,17 @@ struct config {
 	unsigned int limit_s;   /* demo: no new round that would end later, from the third on */
 	const char *output;     /* demo: directory of the files */
 	bool json;
+	struct linux_config *linux_guest; /* of the command linux (linux.h) */
 };
 
 /* Set by SIGINT and SIGTERM: the signal's number. All loops look at it. */
 extern volatile int interrupted;
+
+/* The commands' options (options.c). False after having said what is wrong. */
+bool options_parse(struct config *config, int argc, char **argv);
+
+/* How to use the program. */
+extern const char options_usage[];
 
 /* One line on stderr, "rt-vmm: ..." before it. Returns -1. */
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

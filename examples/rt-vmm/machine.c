@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Making the virtual machine on /dev/kvm: an interrupt controller in the
- * kernel, memory with the guest's image, and vCPUs in front of its first
- * instruction. Nothing here knows of real time.
+ * kernel, memory, vCPUs and their CPUID. Nothing here knows of real time, nor
+ * which guest it is for.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "image.h"
 #include "machine.h"
 
 #define ALIGN_2M 0x200000UL
@@ -60,6 +59,15 @@ int kvm_open(const char *path)
 	return fd;
 }
 
+/* Pages of 2 MiB that the host has set aside (vm.nr_hugepages), all of them now. */
+static unsigned char *map_huge(size_t size)
+{
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+
+	return map == MAP_FAILED ? NULL : map;
+}
+
 /* Memory on a 2 MiB boundary, so that the host can back it with large pages. */
 static unsigned char *map_ram(size_t size)
 {
@@ -76,9 +84,8 @@ static unsigned char *map_ram(size_t size)
 	return ram;
 }
 
-int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus)
+int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus, size_t ram_size, bool huge)
 {
-	const struct guest_image *image = (const void *)guest_image;
 	struct kvm_userspace_memory_region region = { .slot = 0 };
 	int size;
 
@@ -87,8 +94,6 @@ int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus)
 	m->vcpus = vcpus;
 	for (unsigned int i = 0; i < GUEST_MAX_VCPUS; i++)
 		m->vcpu[i].fd = m->vcpu[i].stats_fd = -1;
-	if (image->magic != GUEST_MAGIC)
-		return fail("the guest's image in this program is damaged");
 	m->vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
 	if (m->vm_fd < 0)
 		return fail("KVM_CREATE_VM: %m");
@@ -99,12 +104,13 @@ int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus)
 		return fail("KVM_GET_VCPU_MMAP_SIZE: %m");
 	m->run_size = (size_t)size;
 
-	m->ram_size = GUEST_RAM((size_t)vcpus);
-	m->ram = map_ram(m->ram_size);
+	m->ram_size = ram_size;
+	m->ram = huge ? map_huge(m->ram_size) : map_ram(m->ram_size);
+	if (!m->ram && huge)
+		return fail("%zu bytes of guest memory in huge pages: %m; set aside %zu of 2 MiB "
+			    "(sysctl vm.nr_hugepages)", m->ram_size, m->ram_size / ALIGN_2M);
 	if (!m->ram)
 		return fail("%zu bytes of guest memory: %m", m->ram_size);
-	memcpy(m->ram + GUEST_IMAGE, guest_image, guest_image_size);
-	tables_write_idt(m->ram, image);
 	region.memory_size = m->ram_size;
 	region.userspace_addr = (uintptr_t)m->ram;
 	if (ioctl(m->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
@@ -125,10 +131,14 @@ struct kvm_cpuid2 *machine_cpuid(int kvm_fd)
 		free(cpuid);
 		return NULL;
 	}
-	/* KVM leaves the TSC-deadline bit to the VMM, which has an irqchip for it */
+	/*
+	 * KVM leaves to the VMM, which has an irqchip for them, the bits of the
+	 * TSC-deadline timer and of x2APIC, and the one that says that there is a
+	 * hypervisor, without which Linux does not look for KVM's leaves.
+	 */
 	for (uint32_t i = 0; i < cpuid->nent; i++)
 		if (cpuid->entries[i].function == 1)
-			cpuid->entries[i].ecx |= 1U << 24 | 1U << 21;
+			cpuid->entries[i].ecx |= 1U << 31 | 1U << 24 | 1U << 21;
 	return cpuid;
 }
 
@@ -146,18 +156,16 @@ int machine_add_vcpu(struct machine *m, unsigned int index)
 		return fail("mmap of vCPU %u: %m", index);
 	}
 	v->stats_fd = ioctl(v->fd, KVM_GET_STATS_FD, 0);
-	v->ctl = (void *)(m->ram + GUEST_DATA + (size_t)index * GUEST_DATA_SIZE);
-	v->ring = (void *)((unsigned char *)v->ctl + GUEST_RING - GUEST_DATA);
-	tables_write(m->ram, index);
 	return 0;
 }
 
 /* The APIC id is the vCPU's own; all else is the same for all of them. */
-static int set_cpuid(struct vcpu *v, const struct kvm_cpuid2 *cpuid)
+int machine_set_cpuid(struct machine *m, unsigned int index, const struct kvm_cpuid2 *cpuid)
 {
+	struct vcpu *v = &m->vcpu[index];
 	size_t size = sizeof(*cpuid) + cpuid->nent * sizeof(cpuid->entries[0]);
 	struct kvm_cpuid2 *own = malloc(size);
-	int rc;
+	int rc, khz;
 
 	if (!own)
 		return fail("no memory");
@@ -172,56 +180,13 @@ static int set_cpuid(struct vcpu *v, const struct kvm_cpuid2 *cpuid)
 	}
 	rc = ioctl(v->fd, KVM_SET_CPUID2, own);
 	free(own);
-	return rc < 0 ? fail("KVM_SET_CPUID2 of vCPU %u: %m", v->index) : 0;
-}
-
-int vcpu_set_state(struct machine *m, unsigned int index, const struct kvm_cpuid2 *cpuid)
-{
-	const struct guest_image *image = (const void *)guest_image;
-	struct vcpu *v = &m->vcpu[index];
-	struct kvm_mp_state runnable = { .mp_state = KVM_MP_STATE_RUNNABLE };
-	struct kvm_regs regs = { .rflags = 2 };
-	struct kvm_sregs sregs;
-	int khz;
-
-	if (set_cpuid(v, cpuid) < 0)
-		return -1;
-	if (ioctl(v->fd, KVM_GET_SREGS, &sregs) < 0)
-		return fail("KVM_GET_SREGS: %m");
-	tables_set_sregs(&sregs, index);
-	if (ioctl(v->fd, KVM_SET_SREGS, &sregs) < 0)
-		return fail("KVM_SET_SREGS: %m");
-	regs.rip = image->entry;
-	regs.rsp = GUEST_SYSTEM + (uint64_t)index * GUEST_SYSTEM_SIZE + GUEST_STACK0_TOP;
-	if (ioctl(v->fd, KVM_SET_REGS, &regs) < 0)
-		return fail("KVM_SET_REGS: %m");
-	/* no INIT and SIPI: a second vCPU starts where it is */
-	if (ioctl(v->fd, KVM_SET_MP_STATE, &runnable) < 0)
-		return fail("KVM_SET_MP_STATE: %m");
+	if (rc < 0)
+		return fail("KVM_SET_CPUID2 of vCPU %u: %m", v->index);
 	khz = ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
 	if (khz <= 0)
 		return fail("KVM_GET_TSC_KHZ: %m");
 	m->tsc_khz = (uint32_t)khz;
 	return 0;
-}
-
-int machine_break(struct machine *m, unsigned int index, const char *how)
-{
-	static const unsigned char hang[] = { 0xeb, 0xfe };  /* jmp to itself */
-	static const unsigned char trap[] = { 0x0f, 0x0b };  /* ud2 */
-	const struct guest_image *image = (const void *)guest_image;
-	struct kvm_sregs sregs;
-
-	memcpy(m->ram + image->entry, strcmp(how, "hang") == 0 ? hang : trap, sizeof(trap));
-	if (!strcmp(how, "hang") || !strcmp(how, "trap"))
-		return 0;
-	if (strcmp(how, "shutdown") != 0)
-		return fail("--break-guest %s: hang, trap or shutdown", how);
-	/* without an IDT the exception becomes a triple fault */
-	if (ioctl(m->vcpu[index].fd, KVM_GET_SREGS, &sregs) < 0)
-		return fail("KVM_GET_SREGS: %m");
-	sregs.idt.limit = 0;
-	return ioctl(m->vcpu[index].fd, KVM_SET_SREGS, &sregs) < 0 ? fail("KVM_SET_SREGS: %m") : 0;
 }
 
 void machine_free(struct machine *m)

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -23,7 +24,7 @@ struct vcpu {
 	int fd;
 	int stats_fd;               /* -1: this KVM has none */
 	struct kvm_run *run;
-	struct guest_ctl *ctl;      /* in guest memory, shared with the guest */
+	struct guest_ctl *ctl;      /* of the built-in guest, in its memory */
 	struct guest_sample *ring;
 };
 
@@ -40,23 +41,20 @@ struct machine {
 /* Open /dev/kvm (or take "fd:N"); -1 after saying what is wrong and what helps. */
 int kvm_open(const char *path);
 
-/* Make the VM with its interrupt controller and memory, image loaded. */
-int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus);
+/* Make the VM with its interrupt controller and empty memory; huge: in pages of 2 MiB. */
+int machine_new(struct machine *m, int kvm_fd, unsigned int vcpus, size_t ram_size, bool huge);
 
-/* The CPUID table for vcpu_set_state(), to be freed; NULL on error. */
+/* The CPUID table for machine_set_cpuid(), to be freed; NULL on error. */
 struct kvm_cpuid2 *machine_cpuid(int kvm_fd);
 
 int machine_add_vcpu(struct machine *m, unsigned int index);
 
-/* Give the vCPU its CPUID and put it in front of the guest's first instruction. */
-int vcpu_set_state(struct machine *m, unsigned int index, const struct kvm_cpuid2 *cpuid);
-
-/* Damage the guest so that it ends in that way, to see that it is handled. */
-int machine_break(struct machine *m, unsigned int index, const char *how);
+/* Give the vCPU its CPUID; its registers are the guest's affair (see run.h). */
+int machine_set_cpuid(struct machine *m, unsigned int index, const struct kvm_cpuid2 *cpuid);
 
 void machine_free(struct machine *m);
 
-/* Tables of a vCPU: paging, segments, TSS; and the IDT for all (tables.c). */
+/* Of the built-in guest. Tables of a vCPU: paging, segments, TSS; and the IDT for all (tables.c). */
 void tables_write(unsigned char *ram, unsigned int index);
 void tables_write_idt(unsigned char *ram, const struct guest_image *image);
 void tables_set_sregs(struct kvm_sregs *sregs, unsigned int index);

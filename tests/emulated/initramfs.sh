@@ -27,12 +27,51 @@ copy_program() { # FILE FOLDER ROOT
 	local lib
 	cp -L "$1" "$2/"
 	mkdir -p "$3/lib/job"
-	{ ldd "$1" 2>/dev/null || true; } | grep -o '/[^ ]*' | sort -u | while read -r lib; do
+	{ ldd "$1" 2>/dev/null | grep -o '/[^ ]*' || true; } | sort -u | while read -r lib; do
 		case $lib in
 		*/ld-linux*) mkdir -p "$3$(dirname "$lib")"; cp -L "$lib" "$3$lib" ;;
 		*) cp -Lu "$lib" "$3/lib/job/" ;;
 		esac
 	done
+}
+
+# An empty root with busybox and INIT, which runs the commands that are added.
+new_root() { # ROOT INIT
+	mkdir -p "$1/bin" "$1/jobs" "$1/lib/job" "$1/dev"
+	cp "$(busybox)" "$1/bin/busybox"
+	cp "$2" "$1/init"
+	chmod 755 "$1/init"
+}
+
+# A command: one line for busybox's shell, in a folder of its own with those
+# files. Its first word may be a program of this machine: it is copied too.
+add_command() { # ROOT NUMBER LINE FILE...
+	local root=$1 line=$3 job first rest program interpreter f
+	job=$root/jobs/$(printf %03d "$2")
+	shift 3
+	mkdir -p "$job"
+	read -r first rest <<< "$line"
+	# by its path or, if busybox has none, its name
+	program=$first
+	case $first in
+	*/*) ;;
+	*) grep -qxF -e "$first" <<< "$("$root/bin/busybox" --list)" || program=$(type -P "$first" || true) ;;
+	esac
+	if [ -f "$program" ] && [ -x "$program" ]; then
+		interpreter=$(head -c 200 "$program" | tr -d '\0' | sed -n '1s/^#! *\([^ ]*\).*/\1/p')
+		case $interpreter in
+		'' | /bin/sh | /bin/busybox) ;;
+		*) die 2 "$program needs $interpreter, which the host does not have (it has /bin/sh)" ;;
+		esac
+		copy_program "$program" "$job" "$root"
+		first=./$(basename "$program")
+	elif [[ $first == */* && $first != *=* && ! -e $root/$first ]]; then
+		die 2 "no program $first"
+	fi
+	for f; do
+		if [ -x "$f" ]; then copy_program "$f" "$job" "$root"; else cp -L "$f" "$job/"; fi
+	done
+	printf '%s %s\n' "$first" "$rest" > "$job/run"
 }
 
 # The folder as a cpio archive on standard output, the same for the same content.

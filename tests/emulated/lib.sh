@@ -8,13 +8,13 @@ flavour=${RTKVM_FLAVOUR:-ci}
 
 # The script ends here, as one skip, where the host cannot be had. In CI that is
 # no allowed skip.
-need_host() { # HOST
+need_host() { # HOST [OPTION OF THE RUNNER]...
 	local why status=0
 	if [ "${RTKVM_EMULATED:-}" = no ]; then
 		skip "the $1 host" "emulated hosts are not asked for (RTKVM_EMULATED=no)"
 		finish
 	fi
-	why=$("$emulated/run" --host "$1" --ready 2>&1) || status=$?
+	why=$("$emulated/run" --host "$@" --ready 2>&1) || status=$?
 	case $status in
 	0) return ;;
 	77) skip "the $1 host" "no $1 host here: $(tail -n 1 <<< "$why")" ;;

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The independent meter of the vmx host: its count of VM entries is KVM's count of
+# exits, to the last one, reason by reason, while the guest is known to have had its
+# events; its count of instructions is that of the guest's program; and the same bit
+# for bit whenever a deterministic machine is run.
+. "$top_srcdir/tests/support/tap.sh"
+. "$top_srcdir/tests/emulated/lib.sh"
+
+need_host vmx
+entries=$top_builddir/tests/emulated/svm/entries
+common=(--host vmx --flavour "$flavour" --cpus 2 --limit 60 --meter --file "$entries")
+
+# What a figure of the meter grew by between two marks, all CPUs together or one.
+metered() { # FILE LABEL FIGURE [CPU]
+	awk -v from="label=$2" -v to="label=$(($2 + 1))" -v want="^cpu${4:-[0-9]+}[.]$3=" '
+		function sum(i, s, f) {
+			for (i = 1; i <= NF; i++)
+				if ($i ~ want) { split($i, f, "="); s += f[2] }
+			return s + 0
+		}
+		$2 == from { begin = sum(); begun++ }
+		$2 == to { end = sum(); ended++ }
+		END { if (begun == 1 && ended == 1) printf "%d\n", end - begin; else print "no pair of marks" }
+	' "$1"
+}
+
+# A figure that a program in the host printed.
+printed() { # TEXT LABEL NAME
+	awk -v label="$2" -v name="$3" '$1 == "label" { here = $2 == label } here && $1 == name { print $2 }' \
+		<<< "$1"
+}
+
+agree() { # METER TEXT LABEL EVENTS
+	local entries exits events
+	entries=$(metered "$1" "$3" entries) exits=$(printed "$2" "$3" exits) events=$(printed "$2" "$3" events)
+	echo "label $3: $entries entries by the meter, $exits exits by KVM, $events events"
+	[ "$events" = "$4" ] && [ "$entries" = "$exits" ] && [ "$entries" -gt "$4" ]
+}
+
+host "${common[@]}" --out "$tmp/fast" "$entries 10 1000" "taskset 1 ./entries 20 1000" \
+	"taskset 2 ./entries 30 1000" "taskset 2 ./entries 40 0"
+equal "a guest in a host with two CPUs and the meter" "$status" 0
+[ "$status" = 0 ] || said
+meter=$tmp/fast/meter
+for label in 10 20 30; do
+	check "label $label, 1000 events: entries are exits" agree "$meter" "$out" $label 1000
+	agree "$meter" "$out" $label 1000 | sed 's/^/# /'
+	equal "label $label: exits by the meter are entries" "$(metered "$meter" $label exits)" \
+		"$(metered "$meter" $label entries)"
+	equal "label $label: 1000 exits for I/O, one for HLT" \
+		"$(metered "$meter" $label exit-30) $(metered "$meter" $label exit-12)" "1000 1"
+	equal "label $label: no entry failed, and no interrupt was delivered past KVM" \
+		"$(metered "$meter" $label failed) $(metered "$meter" $label 'direct-[0-9]+')" "0 0"
+done
+equal "label 20 is on CPU 0, 30 on CPU 1" \
+	"$(metered "$meter" 20 entries 1) $(metered "$meter" 30 entries 0)" "0 0"
+check "a guest without events: entries are exits" test "$(metered "$meter" 40 entries)" = \
+	"$(printed "$out" 40 exits)"
+# mov, 1000 times out, dec and jnz, hlt
+equal "the guest's instructions are those of its program" "$(metered "$meter" 30 guest)" 3002
+check "the meter wrote its file to the end" grep -qx end "$meter"
+
+host "${common[@]}" --miscount 100 --out "$tmp/wrong" "$entries 10 1000"
+equal "a meter that leaves out every 100th entry: the run itself is well" "$status" 0
+[ "$status" = 0 ] || said
+equal "its events came" "$(printed "$out" 10 events)" 1000
+refuse "control: but meter and KVM do not agree" agree "$tmp/wrong/meter" "$out" 10 1000
+
+# ---- deterministic: three times the same, the third beside a busy loop -------------------
+
+for run in 1 2 3; do
+	if [ $run = 3 ]; then
+		timeout 300 sh -c 'while :; do :; done' &
+		load=$!
+	fi
+	host "${common[@]}" --deterministic --out "$tmp/run$run" "$entries 10 1000" "taskset 2 ./entries 30 100"
+	if [ $run = 3 ]; then
+		kill "$load"
+		wait "$load" 2> /dev/null
+	fi
+	equal "deterministic, run $run" "$status" 0
+	[ "$status" = 0 ] || said
+	printf '%s\n' "$out" > "$tmp/run$run/printed"
+done
+check "deterministic: entries are exits" agree "$tmp/run1/meter" "$out" 10 1000
+for run in 2 3; do
+	check "every count of run $run is that of run 1" cmp "$tmp/run1/meter" "$tmp/run$run/meter"
+	check "so is what the programs saw" cmp "$tmp/run1/printed" "$tmp/run$run/printed"
+done
+refuse "control: not deterministic, the counts are not those" cmp "$tmp/run1/meter" "$tmp/fast/meter"
+finish
