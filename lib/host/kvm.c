@@ -49,16 +49,14 @@ int host_kvm_parse(const char *text, struct host_kvm *kvm)
 
 static void read_pv(struct host_kvm *kvm, int fd)
 {
-	struct {
-		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entries[256];
-	} *table = calloc(1, sizeof(*table));
+	const unsigned int room = 256;
+	struct kvm_cpuid2 *table = calloc(1, sizeof(*table) + room * sizeof(table->entries[0]));
 
 	if (!table)
 		return;
-	table->head.nent = 256;
+	table->nent = room;
 	if (ioctl(fd, KVM_GET_SUPPORTED_CPUID, table) == 0)
-		for (unsigned int i = 0; i < table->head.nent && i < 256; i++)
+		for (unsigned int i = 0; i < table->nent && i < room; i++)
 			if (table->entries[i].function == 0x40000001) {
 				kvm->has_pv = true;
 				kvm->pv_eax = table->entries[i].eax;

@@ -57,6 +57,19 @@ on intel 0 "a VM as planned" --pid 4000 --plan maxprio=2 --check vm-vcpu-sched
 on intel 1 "a VM not as planned" --pid 4000 --plan maxprio=80 --check vm-vcpu-sched
 on intel 0 "the list" --list
 
+# ---- the guide: each line of tuned's profile has a check that there is, or a reason
+unknown_ids() { # FILE
+	local id
+	sed -n '/^## tuned/,$p' "$1" | grep -oE '`(cpu|sched|mem|irq|virt|kvm|vm)-[a-z0-9-]+`' | tr -d '`' |
+		sort -u | while read -r id; do grep -q "^$id " <<<"$ids" || echo "$id"; done
+}
+ids=$("$rtkvm" --root "$tmp/intel" doctor --list --pid 4000)
+equal "the guide names checks that there are" "$(unknown_ids "$top_srcdir/doc/doctor.md")" ""
+{ cat "$top_srcdir/doc/doctor.md"; echo '| x | y | `mem-nothing` |'; } >"$tmp/guide"
+equal "one that there is not would be noticed" "$(unknown_ids "$tmp/guide")" mem-nothing
+equal "no line of the table is without an answer" \
+	"$(sed -n '/^## tuned/,$p' "$top_srcdir/doc/doctor.md" | grep '^|' | grep -cE '\| *\|$')" 0
+
 # ---- asked wrongly ----------------------------------------------------------------
 on intel 2 "no such check" --check no-such
 on intel 2 "no such format" --format yaml
