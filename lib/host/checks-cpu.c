@@ -212,7 +212,7 @@ static void check_smt(struct host_facts *facts, const struct host_check *check,
 		return;
 	rtkvm_cpus_clear(&shared);
 	while ((cpu = rtkvm_cpus_next(&facts->realtime.set, (unsigned int)(cpu + 1))) >= 0) {
-		struct host_cpus siblings;
+		struct host_cpus siblings = { .err = 0 };
 		char path[96];
 
 		if (!rtkvm_cpus_has(&facts->online.set, (unsigned int)cpu))

@@ -89,6 +89,24 @@ static bool in_use(struct host_facts *facts, const char *name)
 	return used;
 }
 
+/*
+ * Is it on its way? One whose affinity was changed goes with its next
+ * interrupt (kernel/irq/migration.c), and interrupts there once at most.
+ */
+static bool leaves(struct host_facts *facts, const char *name, const struct rtkvm_cpus *wrong)
+{
+	struct host_cpus allowed;
+	struct rtkvm_cpus stays;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/irq/%.20s/smp_affinity_list", name);
+	host_cpu_list(facts, path, &allowed);
+	if (allowed.err)
+		return false;
+	stays = host_common(&allowed.set, wrong);
+	return host_empty(&stays);
+}
+
 static int one_irq(struct host_facts *facts, const char *name, void *arg)
 {
 	struct irqs *irqs = arg;
@@ -112,7 +130,7 @@ static int one_irq(struct host_facts *facts, const char *name, void *arg)
 	if (irqs->per_cpu && cpu >= 0)
 		irqs->per_cpu[cpu]++;
 	both = host_common(&cpus.set, &facts->realtime.set);
-	if (host_empty(&both) || !in_use(facts, name))
+	if (host_empty(&both) || leaves(facts, name, &both) || !in_use(facts, name))
 		return 0;
 	if (irqs->wrong++ < 12) {
 		size_t len = strlen(irqs->wrong_list);

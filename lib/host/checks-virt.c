@@ -142,26 +142,27 @@ static void check_x2apic(struct host_facts *facts, const struct host_check *chec
 
 /* A bit of a register of each IOMMU. */
 struct feature {
-	const char *pattern;
-	uint64_t bit;
 	unsigned int with, without;
 	int err;
 };
 
 static int one_iommu(struct host_facts *facts, const char *name, void *arg)
 {
+	bool intel = !strncmp(name, "dmar", 4);
 	struct feature *ft = arg;
 	char path[128], text[64];
 	uint64_t value;
 	int ret;
 
-	snprintf(path, sizeof(path), "/sys/class/iommu/%.40s/%s", name, ft->pattern);
+	/* by the IOMMU's own kind: an emulated one may be of the other vendor */
+	snprintf(path, sizeof(path), "/sys/class/iommu/%.40s/%s", name,
+		 intel ? "intel-iommu/cap" : "amd-iommu/features");
 	ret = host_text(facts, path, text, sizeof(text));
 	if (ret == 0 && !host_hex_parse(text, &value))
 		ret = -EILSEQ;
 	if (ret < 0)
 		ft->err = ret;
-	else if (value & ft->bit)
+	else if (value & (intel ? CAP_PI : EFR_GA))
 		ft->with++;
 	else
 		ft->without++;
@@ -217,9 +218,10 @@ static void check_apicv(struct host_facts *facts, const struct host_check *check
 		return;
 	}
 	host_say(f, HOST_WARN, "%s.%s is off: each EOI and each IPI of a guest exits", module, parameter);
-	if (intel && !host_has_cpuflag(facts, "apicv") && !host_has_cpuflag(facts, "posted_intr"))
-		host_remedy(f, RTKVM_REMEDY_MANUAL, "if the CPU has APICv (server CPUs since 2013): "
-			    "%s.%s=1 and no exit-less feature of its guests off", module, parameter);
+	if (intel ? !host_has_cpuflag(facts, "apicv") && !host_has_cpuflag(facts, "posted_intr") :
+		    !host_has_cpuflag(facts, "avic"))
+		host_remedy(f, RTKVM_REMEDY_MANUAL, "use a CPU that has it: the flags of this one do not "
+						    "name it");
 	else
 		host_module_remedy(facts, f, module, parameter, "1");
 }
@@ -228,8 +230,7 @@ static void check_posted(struct host_facts *facts, const struct host_check *chec
 			 struct host_finding *f)
 {
 	bool intel = facts->vendor == HOST_VENDOR_INTEL;
-	struct feature ft = { .pattern = intel ? "intel-iommu/cap" : "amd-iommu/features",
-			      .bit = intel ? CAP_PI : EFR_GA };
+	struct feature ft = { .with = 0 };
 	char value[64] = "";
 	int n = iommus(facts), on, remap, ret;
 
@@ -287,6 +288,10 @@ static void check_l1tf(struct host_facts *facts, const struct host_check *check,
 	char text[64];
 
 	(void)check;
+	if (facts->vendor == HOST_VENDOR_AMD) {
+		host_say(f, HOST_NA, "not an Intel CPU");
+		return;
+	}
 	if (!host_need_text(facts, f, path, "/sys/module", "not Intel's KVM", text, sizeof(text)))
 		return;
 	if (!strcmp(text, "never") || !strcmp(text, "not required") ||

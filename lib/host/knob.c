@@ -97,6 +97,12 @@ void host_check_knob(struct host_facts *facts, const struct host_check *check,
 	char text[256], value[32], mode[48] = "";
 	int good;
 
+	/* a kernel may have both vendors' modules built in; one of them is idle */
+	if (k->module && ((facts->vendor == HOST_VENDOR_AMD && !strcmp(k->module, "kvm_intel")) ||
+			  (facts->vendor == HOST_VENDOR_INTEL && !strcmp(k->module, "kvm_amd")))) {
+		host_say(f, HOST_NA, "not a CPU of %s", k->module);
+		return;
+	}
 	if (!host_need_text(facts, f, k->path, k->folder, k->absent, text, sizeof(text)))
 		return;
 	good = judge(k, text, f);

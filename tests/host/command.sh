@@ -128,7 +128,7 @@ equal "one verdict each" "$(grep -c '^rtkvm_doctor_check{.* 1$' <<<"$out")" \
 	"$("$rtkvm" --root "$tmp/laptop" doctor --list | wc -l)"
 on laptop 1 "node features" --format nfd --output "$tmp/features"
 check "the file is there" test -s "$tmp/features"
-equal "nothing else is left" "$(ls "$tmp" | grep -c 'tmp$')" 0
+equal "nothing else is left" "$(find "$tmp" -maxdepth 1 -name "*.tmp")" ""
 equal "every line is a label of Kubernetes" \
 	"$(grep -vcE '^[a-zA-Z0-9][-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9]=[a-zA-Z0-9][-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9]?$' \
 		"$tmp/features")" 0

@@ -316,7 +316,8 @@ static void make_irqs(const char *dir, const struct sim_shape *s)
 	put(dir, "proc/irq/default_smp_affinity", "%s\n", mask);
 	for (unsigned int i = 24; i < 24 + s->irqs; i++) {
 		snprintf(path, sizeof(path), "proc/irq/%u/smp_affinity_list", i);
-		put(dir, path, "%s\n", s->tuned ? hk : all);
+		/* one that may go anywhere, and is where it should be */
+		put(dir, path, "%s\n", s->tuned && i != 26 ? hk : all);
 		snprintf(path, sizeof(path), "proc/irq/%u/effective_affinity_list", i);
 		put(dir, path, "%u\n", i % s->rt_from);
 		snprintf(path, sizeof(path), "proc/irq/%u/eth%u/.keep", i, i);
