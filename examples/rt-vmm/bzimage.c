@@ -36,7 +36,7 @@ static int read_header(struct setup_header *header, const unsigned char *file, s
 		return kernel_refuse(why, "neither a bzImage (no \"HdrS\" in its header) nor a vmlinux");
 	if (header->version < VERSION_MIN)
 		return kernel_refuse(why, "boot protocol %u.%02u; 2.12 or later is needed (Linux 3.8)",
-			      header->version >> 8, header->version & 0xffU);
+				     header->version >> 8, header->version & 0xffU);
 	if (end < HEADER_MIN)
 		return kernel_refuse(why, "damaged: a setup header of %u bytes", file[LENGTH_AT]);
 	return 0;
@@ -52,11 +52,11 @@ static int check_header(const struct setup_header *header, char *why)
 		return kernel_refuse(why, "without a 64-bit entry point (a 32-bit kernel?)");
 	if (header->pref_address < KERNEL_LOW_END || header->pref_address >= KERNEL_HIGH_END)
 		return kernel_refuse(why, "damaged: it wants to be loaded at 0x%llx",
-			      (unsigned long long)header->pref_address);
+				     (unsigned long long)header->pref_address);
 	if (!align || (align & (align - 1)) ||
 	    (header->relocatable_kernel && header->pref_address % align))
 		return kernel_refuse(why, "damaged: alignment 0x%x of address 0x%llx", align,
-			      (unsigned long long)header->pref_address);
+				     (unsigned long long)header->pref_address);
 	return 0;
 }
 
@@ -65,7 +65,7 @@ int kernel_parse_bzimage(struct kernel *kernel, const unsigned char *file, size_
 	const struct setup_header *header = &kernel->header;
 	struct kernel_segment *segment = &kernel->segment[0];
 	unsigned int sectors;
-	uint64_t payload, needs;
+	uint64_t payload, needs, whole;
 
 	if (read_header(&kernel->header, file, size, why) < 0 || check_header(header, why) < 0)
 		return -1;
@@ -74,9 +74,10 @@ int kernel_parse_bzimage(struct kernel *kernel, const unsigned char *file, size_
 	payload = header->syssize * 16ULL;
 	if (payload <= ENTRY_64)
 		return kernel_refuse(why, "damaged: a kernel of %llu bytes", (unsigned long long)payload);
-	if (size < segment->offset || size - segment->offset < payload)
+	whole = segment->offset + payload;
+	if (size < whole)
 		return kernel_refuse(why, "cut off: %zu bytes of %llu", size,
-			      (unsigned long long)(segment->offset + payload));
+				     (unsigned long long)whole);
 	segment->size = payload;
 	segment->address = header->pref_address;
 	kernel->segments = 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A vmlinux: the kernel as an ELF file, what a bzImage has packed in it. It need
- * not unpack itself, which on an emulated machine is a third of its boot. Its
+ * not unpack itself, which on an emulated machine is a quarter of its boot or more. Its
  * entry point is that of the 64-bit boot protocol, too.
  */
 #include <elf.h>

@@ -128,6 +128,21 @@ RTKVM_API void rtkvm_plan_free(struct rtkvm_plan *plan);
 RTKVM_API int rtkvm_plan_get_role(const struct rtkvm_plan *plan, int role,
 				  struct rtkvm_role_sched *sched);
 
+/**
+ * The ceiling of a mutex that threads of the given roles use: the highest of
+ * their priorities (rtkvm_mutex_init()).
+ *
+ * @param plan the plan
+ * @param roles a mask: 1 << RTKVM_ROLE_MAIN and so on
+ * @return 1 to 99, or
+ *         - -EINVAL: plan is NULL, or no or an unknown role is in the mask
+ *         - -ENOENT: none of the roles is real-time, so that there is no
+ *           ceiling
+ *
+ * RT class: RT-safe when it succeeds. Thread safety: any thread.
+ */
+RTKVM_API int rtkvm_plan_get_ceiling(const struct rtkvm_plan *plan, unsigned int roles);
+
 /** Top priority of the plan (maxprio), 0 to 99; -EINVAL for NULL. */
 RTKVM_API int rtkvm_plan_get_maxprio(const struct rtkvm_plan *plan);
 

@@ -12,6 +12,12 @@
 #include <rtkvm/lease.h>
 #include <rtkvm/plan.h>
 #include <rtkvm/report.h>
+#include <rtkvm/sync.h>
+#include <rtkvm/sync_cond.h>
+#include <rtkvm/sync_event.h>
+#include <rtkvm/sync_mutex.h>
+#include <rtkvm/sync_queue.h>
+#include <rtkvm/sync_request.h>
 #include <rtkvm/version.h>
 #include <rtkvm/vm.h>
 

@@ -143,6 +143,28 @@ int rtkvm_plan_get_role(const struct rtkvm_plan *plan, int role, struct rtkvm_ro
 				 "rtkvm_role_sched");
 }
 
+int rtkvm_plan_get_ceiling(const struct rtkvm_plan *plan, unsigned int roles)
+{
+	const char *where = "rtkvm_plan_get_ceiling";
+	int ceiling = 0;
+
+	if (!plan)
+		return rtkvm_fail(NULL, EINVAL, where, NULL, "plan is NULL");
+	if (!roles || roles >> RTKVM_ROLE_COUNT)
+		return rtkvm_fail(plan->rt, EINVAL, where, "give a mask of 1 << RTKVM_ROLE_*",
+				  "no or unknown roles in 0x%x", roles);
+	for (int role = 0; role < RTKVM_ROLE_COUNT; role++) {
+		int priority = plan_spec_role(&plan->spec, role).priority;
+
+		if (roles & 1U << role && priority > ceiling)
+			ceiling = priority;
+	}
+	if (!ceiling)
+		return rtkvm_fail(plan->rt, ENOENT, where, "use a mutex without a ceiling",
+				  "none of the roles 0x%x is real-time", roles);
+	return ceiling;
+}
+
 int rtkvm_plan_get_maxprio(const struct rtkvm_plan *plan)
 {
 	return plan ? plan->spec.value[PLAN_MAXPRIO] : -EINVAL;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "sched.h"
+#include "sync/self.h"
 
 #ifndef SCHED_DEADLINE
 #define SCHED_DEADLINE 6
@@ -51,7 +52,11 @@ int plan_sched_set(pid_t tid, const struct plan_sched *sched)
 	struct sched_param param = { .sched_priority = sched->priority };
 	int policy = sched->policy | (sched->reset ? SCHED_RESET_ON_FORK : 0);
 
-	return syscall(SYS_sched_setscheduler, tid, policy, &param) < 0 ? -errno : 0;
+	int ret = syscall(SYS_sched_setscheduler, tid, policy, &param) < 0 ? -errno : 0;
+
+	/* ceilings of mutexes know priorities by heart */
+	sync_priorities_changed();
+	return ret;
 }
 
 int plan_sched_level(const struct plan_sched *sched)

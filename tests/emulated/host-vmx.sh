@@ -5,40 +5,33 @@
 # no device worth passing through. Sourced by the runner.
 
 host_defaults() {
-	cpus=2 max_cpus=4 memory=512
+	cpus=2 max_cpus=4 memory=512 boot_limit=180
 	# its clock counts instructions; a busy host is slower than this machine
 	patience=20
 }
 
 # Gets what the host needs; refuses what it cannot do.
 host_check() {
+	[ -z "${with:-}" ] || die 2 "--with is for the svm host: Bochs has no IOMMU and no device with MSI"
 	[ ${#devices[@]} = 0 ] || die 2 "--device is for the svm host: Bochs has no IOMMU and no device with MSI"
 	[ "$shift_n" = 0 ] || die 2 "--shift is for the svm host: one instruction is always 10 ns on the vmx host"
 	if [ "$memory" -lt 128 ] || [ "$memory" -gt 2048 ]; then
 		die 2 "--memory is 128 to 2048 on the vmx host"
 	fi
-	if [ -n "$gdb" ]; then
-		[ "$cpus" = 1 ] || die 2 "--gdb on the vmx host needs --cpus 1: the stub of Bochs knows one CPU"
-		bochs=$("$here/get-bochs" gdb)
-	else
-		bochs=$("$here/get-bochs")
-	fi
+	[ -z "$gdb" ] || die 2 "--gdb is for the svm host: Bochs' stub knows one CPU and needs another, slower Bochs"
+	bochs=$("$here/get-bochs")
 }
 
 # Configures the machine: bochsrc, and the array 'machine' that starts it. Its
 # serial ports are given, and more of the loader's environment.
 host_machine() { # CONSOLE LINK [VARIABLE=VALUE]...
-	local count=$cpus clock=utc environment=() debug=''
+	local count=$cpus clock=utc environment=()
 
 	[ "$cpus" = 1 ] || count="$cpus, quantum=16"
 	[ -z "$meter" ] || environment+=(RTKVM_METER="$work/meter" RTKVM_MISCOUNT="$miscount")
 	if [ -n "$deterministic" ]; then
 		clock=1767225600 # 2026-01-01
 		environment+=(RTKVM_SEED=1)
-	fi
-	if [ -n "$gdb" ]; then
-		gdb_port=$(free_port)
-		debug="gdbstub: enabled=1, port=$gdb_port, text_base=0, data_base=0, bss_base=0"
 	fi
 	cat > "$work/bochsrc" <<END
 display_library: nogui
@@ -58,7 +51,6 @@ panic: action=fatal
 error: action=report
 info: action=ignore
 debug: action=ignore
-$debug
 END
 	shift 2
 	machine=(env RTKVM_KERNEL="$work/kernel" ${environment[@]+"${environment[@]}"} "$@"
@@ -87,8 +79,6 @@ host_start() {
 	host_linux "mode=file, dev=$work/console"
 	"${machine[@]}" < /dev/null > "$work/messages" 2>&1 &
 	pid=$!
-	[ -z "$gdb" ] ||
-		printf 'run: gdb %s/vmlinux -ex "target remote localhost:%s"\n' "$kernel" "$gdb_port" >&2
 }
 
 # Runs the machine with its console on the terminal. Bochs has it as a socket.

@@ -49,10 +49,11 @@ fi
 # ---- the guests -------------------------------------------------------------------------
 
 have cyclictest || skip "cyclictest in the guest" "cyclictest is not installed"
-cyclic=true
-have cyclictest && cyclic="cyclictest -q -m -p 80 -t 2 -a -i 2000 -l $samples -h 400 > \$DATA"
+cyclic=(true)
+# one after the other: with two threads it ends when the first one has its samples
+have cyclictest && cyclic=(--file "$(type -P cyclictest)" "for cpu in 0 1; do echo CPU \$cpu; ./cyclictest -q -m -p 80 -t 1 -a \$cpu -i 2000 -l $samples -h 400; done > \$DATA")
 guest one --marker "$marker" "cat /proc/cpuinfo" "exit 7" "exit 8"
-guest two --marker "$marker" "cat /proc/cpuinfo" "$cyclic"
+guest two --marker "$marker" "${cyclic[@]}" "cat /proc/cpuinfo"
 guest none --no-marker "echo no marker here"
 
 # Without its symbols, and no executable of this machine.
@@ -63,6 +64,13 @@ chmod -x "$tmp/vmlinux"
 # The limits are bounds for a machine that does much else beside this.
 cat >"$tmp/guests" <<'END'
 echo 252 >/proc/sys/vm/nr_hugepages
+# The threads of PREEMPT_RT on the vCPUs' CPUs go above them, or the library
+# refuses the plan (a guest that spins would livelock).
+for cpu in 2 3; do
+	for thread in rcuc ktimers ksoftirqd; do
+		chrt -f -p 80 $(pgrep -x $thread/$cpu) >/dev/null
+	done
+done
 linux() { # NAME KERNEL ARGUMENT...
 	local name=$1 kernel=$2
 	shift 2
@@ -84,13 +92,16 @@ LD_LIBRARY_PATH=$(readlink -f "$top_builddir")/.libs host --host "$host_name" --
 	--file "$tmp/none.cpio" --file "$tmp/guests" "sh ./guests"
 equal "the host has no problem while they run" "$status" 0
 said
+if [ "$status" = 4 ]; then
+	finish # no host, so nothing more can be said
+fi
 
 left=$tmp/kept/001/out
 left() { { tr -d '\r\0' <"$left/$1"; } 2>&1; }
 
 one=$(left one.console)
 contains "one CPU: Linux comes up to the marker" "$one" "$marker"
-equal "one CPU: it sees one" "$(grep -c '^processor' <<<"$one")" 1
+equal "one CPU: it sees one" "$(grep -c 'processor[[:space:]]*:' <<<"$one")" 1
 contains "one CPU: its CPU is under KVM" "$one" hypervisor
 contains "the first command that fails is told" "$one" "command 2 exited 7"
 equal "its status is that of the VMM" "$(left one.status)" 7
@@ -98,22 +109,24 @@ equal "its status is that of the VMM" "$(left one.status)" 7
 
 two=$(left two.console)
 contains "two CPUs: Linux comes up to the marker" "$two" "$marker"
-equal "two CPUs: both are there" "$(grep -c '^processor' <<<"$two")" 2
+equal "two CPUs: both are there" "$(grep -c 'processor[[:space:]]*:' <<<"$two")" 2
 equal "two CPUs: status 0" "$(left two.status)" 0
 [ "$(left two.status)" = 0 ] || left two.err | sed 's/^/# /'
-contains "two CPUs, made real-time: both vCPUs have their priority" \
-	"$(grep -c 'vCPU [01]: scheduling *SCHED_FIFO 79 / SCHED_FIFO 79$' <<<"$two")" 2
+threads=$(grep -c 'vCPU [01]: scheduling *SCHED_FIFO 79 / SCHED_FIFO 79$' <<<"$two")
+equal "two CPUs, made real-time: both vCPUs have their priority" "$threads" 2
+[ "$threads" = 2 ] || sed -n '/^librtkvm/,$s/^/# /p' <<<"$two"
 equal "and what was asked for was given" "$(grep 'NOT AS ASKED' <<<"$two")" ""
 
 if have cyclictest; then
 	histogram=$(left two.data)
-	for cpu in 1 2; do
+	for cpu in 0 1; do
 		equal "cyclictest, CPU $cpu: $samples samples in the histogram" \
-			"$(awk -v n=$cpu '/^[0-9]/ { sum += $(n + 1) }
-				/^# Histogram Overflows:/ { sum += $(n + 3) }
+			"$(awk -v cpu=$cpu '/^CPU / { here = $2 == cpu }
+				here && /^[0-9]/ { sum += $2 }
+				here && /^# Histogram Overflows:/ { sum += $4 }
 				END { print sum + 0 }' <<<"$histogram")" $samples
 	done
-	grep -E '^# (Total|Min|Avg|Max|Histogram Overflows)' <<<"$histogram" | sed 's/^/# us, two CPUs: /'
+	grep -E '^(CPU|# (Min|Avg|Max|Histogram Overflows))' <<<"$histogram" | sed 's/^/# us: /'
 fi
 
 # ---- controls -----------------------------------------------------------------------------

@@ -66,7 +66,8 @@ takes "interrupt controllers half in user space" 2 basic --split
 for wait in hlt spin; do
 	takes "one-shot timer, $wait" 50 timer --args "n=50 timer=oneshot wait=$wait"
 	takes "TSC-deadline timer, $wait" 50 timer --args "n=50 timer=deadline wait=$wait"
-	takes "periodic timer, $wait" 50 timer --args "n=50 timer=periodic period=500000 wait=$wait"
+	# so long that a guest whose ring 0 is emulated gets on between two, also on a busy machine
+	takes "periodic timer, $wait" 20 timer --args "n=20 warmup=2 timer=periodic period=10000000 wait=$wait"
 	takes "an irqfd, $wait" 50 msi --event irqfd --args "n=50 wait=$wait"
 	takes "KVM_SIGNAL_MSI, $wait" 50 msi --event msi --args "n=50 wait=$wait"
 done
@@ -76,6 +77,9 @@ takes "interrupts between CPUs" 50 ipi --cpus 2 --args "n=50 mode=oneway"
 takes "and back" 50 ipi --cpus 2 --args "n=50 mode=pingpong"
 equal "each was answered" "$(figure guest.answers <<< "$out")" 66
 takes "interrupts to itself" 50 ipi --args "n=50 mode=self"
+takes "made real-time by the library, whose counts are those read raw" 50 ipi --cpus 2 \
+	--args "n=50" --plan "maxprio=10,policy=ts"
+equal "the library's report is told" "$(figure library.stats <<< "$out")" verified
 takes "an idle guest" 1 idle --args "period=5000000"
 if grep -qwE 'vmx|svm' /proc/cpuinfo; then
 	takes "hypercalls" 50 hypercall --args "n=50"
@@ -105,6 +109,8 @@ fails "a timer interrupt that is lost" 1 "a timer interrupt was lost" timer --ar
 fails "the same by deadline" 1 "a timer interrupt was lost" timer --args "n=20 lose=5 timer=deadline"
 fails "an event that was not sent" 4 "did not end within 3 s" msi --event irqfd --args n=20 \
 	--break lose-event --limit 3
+fails "counts that the library misreads" 3 "the library reads" ipi --cpus 2 --args "n=50" \
+	--plan "maxprio=10,policy=ts" --break misread
 fails "an event that there is no source for" 4 "no source" msi --args n=20
 fails "a payload that needs two CPUs" 1 "needs cpus=2" ipi --args n=20
 fails "an argument that is no number" 1 "is no number" timer --args n=ten

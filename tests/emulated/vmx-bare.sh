@@ -23,7 +23,7 @@ equal "usage: arguments that do not fit" "$status" 2
 
 need_host vmx
 
-cc -c -o "$tmp/bare.o" "$emulated/vmx/bare.S"
+"${cc[@]}" -c -o "$tmp/bare.o" "$emulated/vmx/bare.S"
 ld -m elf_x86_64 --oformat binary -Ttext 0x1000000 -o "$tmp/payload" "$tmp/bare.o"
 
 # A figure of CPU 0 in the line with that label.
@@ -43,7 +43,7 @@ for cpus in 1 2; do
 done
 bare --host vmx --cpus 1 "$tmp/payload" quit
 equal "a payload that ends without a status: 125" "$status" 125
-bare --host vmx --cpus 1 --limit 5 "$tmp/payload" stay
+bare --host vmx --cpus 1 --limit 20 "$tmp/payload" stay
 equal "a payload that does not end: 124" "$status" 124
 equal "its text until then is there" "$out" stay
 

@@ -17,17 +17,18 @@ usage() { # WHAT PART-OF-THE-REASON ARGUMENT...
 	contains "and is told" "$err" "$part"
 }
 usage "a PCI device" "--device is for the svm host" --device edu true
+usage "devices for VFIO" "--with is for the svm host" --with edu true
 usage "another clock" "--shift is for the svm host" --deterministic --shift 3 true
 usage "too many CPUs" "--cpus is 1 to 4" --cpus 5 true
 usage "too little memory" "--memory is 128 to 2048" --memory 64 true
-usage "a debugger of two CPUs" "--gdb on the vmx host needs --cpus 1" --gdb --cpus 2 true
+usage "a debugger" "--gdb is for the svm host" --gdb true
 
 need_host vmx
 
 # ---- all well ---------------------------------------------------------------------
 
 commands=("grep -qw vmx /proc/cpuinfo" "grep -q 'i7-3770K' /proc/cpuinfo" "grep -qw ept /proc/cpuinfo"
-	"test -c /dev/kvm" "dmesg | grep 'x2apic: enabled'" "cat /sys/module/kvm_intel/parameters/ept")
+	"test -c /dev/kvm" "dmesg | grep 'x2apic enabled'" "cat /sys/module/kvm_intel/parameters/ept")
 for i in $(seq $((20 - ${#commands[@]}))); do
 	commands+=("echo command $i of \$(nproc)")
 done

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../examples/rt-vmm/bzimage.c"
-#include "../../examples/rt-vmm/kernel.c"
-#include "../../examples/rt-vmm/vmlinux.c"
+/* Fuzzers are linked with the library, which an example is no part of. */
+#include "../../examples/rt-vmm/bzimage.c" /* NOLINT(bugprone-suspicious-include) */
+#include "../../examples/rt-vmm/kernel.c"  /* NOLINT(bugprone-suspicious-include) */
+#include "../../examples/rt-vmm/vmlinux.c" /* NOLINT(bugprone-suspicious-include) */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

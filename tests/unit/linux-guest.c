@@ -11,11 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "boot.h"
-#include "kernel.h"
-#include "sink.h"
+#include "../../examples/rt-vmm/boot.h"
+#include "../../examples/rt-vmm/kernel.h"
+#include "../../examples/rt-vmm/sink.h"
+#include "../../examples/rt-vmm/uart.h"
 #include "support/test.h"
-#include "uart.h"
 
 #define MIB (1ULL << 20)
 #define SECTORS 5

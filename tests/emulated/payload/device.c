@@ -45,6 +45,7 @@ u32 payload(void)
 			kit_count_begin();
 			before = taken;
 		}
+		kit_wait_ready();
 		asked = rdtsc();
 		if (raise && edu)
 			*reg(0x60) = 1;
@@ -59,7 +60,7 @@ u32 payload(void)
 	kit_figure("events", n);
 	kit_figure("taken", taken - before);
 	kit_samples_report("delivery");
-	if (taken - before != n)
-		kit_fail("not as many interrupts as were raised");
+	if (taken - before < n)
+		kit_fail("fewer interrupts than were raised");
 	return PAYLOAD_OK;
 }

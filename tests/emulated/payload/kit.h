@@ -120,7 +120,7 @@ _Noreturn void kit_skip(const char *why); /* cannot be done on this machine */
 /* Samples, at most KIT_SAMPLES (more are not kept); not from two CPUs at once. */
 #define KIT_SAMPLES 10000
 void kit_sample(long long value);
-/* NAME.n, .min, .median, .p90, .max and .hash (of all, in their order). */
+/* Argument dump=K: the first K as NAME.sample. Then NAME.n, .min, .median, .p90, .max and .hash (of all, in their order). */
 void kit_samples_reset(void);
 void kit_samples_report(const char *name);
 

@@ -60,6 +60,8 @@ void kit_samples_report(const char *name)
 	tell(name, "n", count);
 	if (!count)
 		return;
+	for (u32 i = 0; i < count && i < kit_arg("dump", 0); i++)
+		tell(name, "sample", samples[i]);
 	sort();
 	tell(name, "min", samples[0]);
 	tell(name, "median", samples[count / 2]);

@@ -26,6 +26,7 @@
 #define DMA_SIZE (1 << 20)
 #define DMA_IOVA 0x100000
 #define ARRIVES_MS 20000
+#define REPEATS_MS 20
 
 static volatile uint32_t *registers;
 
@@ -92,11 +93,17 @@ static const struct kind {
 	uint16_t vendor, device;
 	unsigned int bar;
 	void (*prepare)(void), (*raise)(void), (*lower)(void);
+	/*
+	 * QEMU's e1000e cannot be told not to throttle, and when the 128 us of a
+	 * throttled vector are over, it sends the vector once more even if nothing
+	 * was held back: how many come for one is a matter of time.
+	 */
+	bool repeats;
 } kinds[] = {
-	{ "edu", 0x1234, 0x11e8, 0, NULL, raise_edu, lower_edu },
-	{ "ivshmem", IVSHMEM_VENDOR, IVSHMEM_DEVICE, 2, NULL, raise_ivshmem, NULL },
-	{ "igb", 0x8086, 0x10c9, 0, prepare_igb, raise_igb, lower_igb },
-	{ "e1000e", 0x8086, 0x10d3, 0, prepare_e1000e, raise_e1000e, lower_e1000e },
+	{ "edu", 0x1234, 0x11e8, 0, NULL, raise_edu, lower_edu, false },
+	{ "ivshmem", IVSHMEM_VENDOR, IVSHMEM_DEVICE, 2, NULL, raise_ivshmem, NULL, false },
+	{ "igb", 0x8086, 0x10c9, 0, prepare_igb, raise_igb, lower_igb, false },
+	{ "e1000e", 0x8086, 0x10d3, 0, prepare_e1000e, raise_e1000e, lower_e1000e, true },
 };
 
 static const struct kind *find_kind(const char *name)
@@ -156,11 +163,15 @@ int main(int argc, char **argv)
 
 		kind->raise();
 		n = arrived(event, off ? 200 : ARRIVES_MS);
-		taken += n;
+		while (n && kind->repeats && arrived(event, REPEATS_MS))
+			;
 		if (kind->lower)
 			kind->lower();
-		if (n != 1)
+		if (n != 1 && !(n && kind->repeats)) {
+			printf("interrupt %lu: %lu arrived\n", i, (unsigned long)n);
 			break;
+		}
+		taken++;
 	}
 	if (taken == count && arrived(event, 50))
 		errx(1, "%s: more interrupts than were raised", kind->name);

@@ -28,7 +28,7 @@ struct expectation {
 static struct expectation expectations[MAX_EXPECTATIONS];
 static unsigned int expectation_count;
 
-static void add(const char *name, const char *value)
+void figures_add(const char *name, const char *value)
 {
 	if (figure_count == MAX_FIGURES) {
 		complain("more than %d figures", MAX_FIGURES);
@@ -74,7 +74,7 @@ void figures_text(struct vmm *m, const char *text, size_t n)
 		if (space)
 			*space++ = 0;
 		snprintf(name, sizeof(name), "guest.%.50s", line);
-		add(name, space ? space : "");
+		figures_add(name, space ? space : "");
 		/* as it comes: the last words of a payload that hangs */
 		printf("%s %s\n", name, space ? space : "");
 		fflush(stdout);
@@ -104,7 +104,7 @@ static void add_counters(const char *vcpu, const char *meter, const struct count
 			continue;
 		snprintf(name, sizeof(name), "%s.%s.%.40s", vcpu, meter, c->at[i].name);
 		snprintf(value, sizeof(value), "%llu", (unsigned long long)c->at[i].value);
-		add(name, value);
+		figures_add(name, value);
 	}
 }
 
@@ -119,11 +119,11 @@ static void add_vcpu(struct vcpu *v, double events)
 		forget_mark(&v->stats, in_stats);
 		snprintf(name, sizeof(name), "%s.exits", vcpu);
 		snprintf(value, sizeof(value), "%llu", (unsigned long long)v->stats.exits);
-		add(name, value);
+		figures_add(name, value);
 		if (events > 0) {
 			snprintf(name, sizeof(name), "%s.exits_per_event", vcpu);
 			snprintf(value, sizeof(value), "%.3f", (double)v->stats.exits / events);
-			add(name, value);
+			figures_add(name, value);
 		}
 		add_counters(vcpu, "stats", &v->stats);
 	}
@@ -131,11 +131,11 @@ static void add_vcpu(struct vcpu *v, double events)
 		forget_mark(&v->trace, in_trace);
 		snprintf(name, sizeof(name), "%s.trace.exits", vcpu);
 		snprintf(value, sizeof(value), "%llu", (unsigned long long)v->trace.exits);
-		add(name, value);
+		figures_add(name, value);
 		add_counters(vcpu, "trace", &v->trace);
 	} else if (*v->trace.why_not) {
 		snprintf(name, sizeof(name), "%s.trace.absent", vcpu);
-		add(name, v->trace.why_not);
+		figures_add(name, v->trace.why_not);
 	}
 }
 
@@ -147,12 +147,13 @@ void figures_print(struct vmm *m)
 		char value[24];
 
 		snprintf(value, sizeof(value), "%llu", (unsigned long long)m->fired);
-		add("fired", value);
+		figures_add("fired", value);
 	}
 	if (m->counted) {
 		for (unsigned int i = 0; i < m->vcpus; i++)
 			add_vcpu(&m->vcpu[i], value_of("guest.events", 0));
 	}
+	rt_report();
 	for (unsigned int i = told; i < figure_count; i++)
 		printf("%s %s\n", figures[i].name, figures[i].value);
 	fflush(stdout);
@@ -215,6 +216,7 @@ int figures_meters(struct vmm *m)
 		differ += meters_of(&m->vcpu[i]);
 		compared++;
 	}
+	differ += rt_compare(m);
 	if (compared)
 		printf("meters %s\n", differ ? "differ" : "agree");
 	return differ;

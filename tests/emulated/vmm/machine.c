@@ -123,6 +123,8 @@ static int set_cpuid(struct vcpu *v)
 		}
 	}
 	if (ret >= 0)
+		ret = rt_cpuid(c, CPUID_ROOM);
+	if (ret >= 0)
 		ret = CALL(v->fd, KVM_SET_CPUID2, c);
 	free(c);
 	return ret;
@@ -169,7 +171,7 @@ static int make_vcpu(struct vcpu *v)
 		v->run = NULL;
 		return complain("kvm_run: %s", strerror(errno));
 	}
-	if (set_cpuid(v) < 0)
+	if (set_cpuid(v) < 0 || rt_vcpu(v) < 0)
 		return -1;
 	if (m->stats_wanted && stats_open(v) < 0)
 		return -1;
@@ -180,7 +182,7 @@ static int make_vcpu(struct vcpu *v)
 
 int machine_make(struct vmm *m)
 {
-	if (make_vm(m) < 0 || load(m) < 0)
+	if (make_vm(m) < 0 || load(m) < 0 || rt_open(m) < 0)
 		return -1;
 	for (unsigned int i = 0; i < m->vcpus; i++) {
 		if (make_vcpu(&m->vcpu[i]) < 0)
@@ -191,6 +193,7 @@ int machine_make(struct vmm *m)
 
 void machine_free(struct vmm *m)
 {
+	rt_close();
 	for (unsigned int i = 0; i < PAYLOAD_MAX_CPUS; i++) {
 		struct vcpu *v = &m->vcpu[i];
 

@@ -31,11 +31,14 @@ static const char usage[] =
 	"  --split           interrupt controllers half in user space (split irqchip)\n"
 	"  --no-x2apic       the guest sees no x2APIC\n"
 	"  --start-direct    further CPUs by KVM_SET_SREGS instead of INIT and SIPI\n"
+	"  --plan TEXT       made real-time by librtkvm with this thread plan from the moment\n"
+	"                    when counting begins; its counts must be those read raw\n"
 	"  --noexit-hlt      KVM_CAP_X86_DISABLE_EXITS for HLT\n"
 	"  --expect E        NAME<=X, NAME>=X or NAME==X must hold of a figure (repeatable).\n"
 	"                    Few exits count only together with events really taken\n"
 	"  --limit S         seconds until the payload must have ended, default 60\n"
-	"  --break WHAT      a fault, to see it noticed: lose-event, count-twice, forget-exit\n"
+	"  --break WHAT      a fault, to see it noticed: lose-event, count-twice, forget-exit,\n"
+	"                    misread (the library's counts)\n"
 	"\n"
 	"Exit status: 0; 1 the payload failed or an expectation does not hold; 2 usage;\n"
 	"3 the meters do not agree; 4 something else; 77 the payload says it cannot run here.\n"
@@ -103,7 +106,7 @@ static int set_meters(struct vmm *m, const char *text)
 }
 
 enum { ARGS = 1, CPUS, PIN, FIFO, EVENT, FIRE, METERS, SPLIT, XAPIC, DIRECT, NOHLT, EXPECT,
-	LIMIT, BREAK, HELP };
+	LIMIT, BREAK, PLAN, HELP };
 
 static const struct option options[] = {
 	{ "args", 1, NULL, ARGS }, { "cpus", 1, NULL, CPUS }, { "pin", 1, NULL, PIN },
@@ -111,7 +114,7 @@ static const struct option options[] = {
 	{ "meters", 1, NULL, METERS }, { "split", 0, NULL, SPLIT },
 	{ "no-x2apic", 0, NULL, XAPIC }, { "start-direct", 0, NULL, DIRECT },
 	{ "noexit-hlt", 0, NULL, NOHLT }, { "expect", 1, NULL, EXPECT },
-	{ "limit", 1, NULL, LIMIT }, { "break", 1, NULL, BREAK }, { "help", 0, NULL, HELP },
+	{ "limit", 1, NULL, LIMIT }, { "break", 1, NULL, BREAK }, { "plan", 1, NULL, PLAN }, { "help", 0, NULL, HELP },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -164,8 +167,11 @@ static int parse_one(struct vmm *m, int option)
 	case BREAK:
 		m->broken = optarg;
 		if (strcmp(optarg, "lose-event") != 0 && strcmp(optarg, "count-twice") != 0 &&
-		    strcmp(optarg, "forget-exit") != 0)
+		    strcmp(optarg, "forget-exit") != 0 && strcmp(optarg, "misread") != 0)
 			return complain("--break: no fault '%s'", optarg);
+		return 0;
+	case PLAN:
+		m->plan = optarg;
 		return 0;
 	case HELP:
 		help();

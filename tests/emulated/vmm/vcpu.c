@@ -33,6 +33,8 @@ static int mark_reached(struct vmm *m, uint32_t mark)
 	int ret = 0;
 
 	if (mark == PAYLOAD_MARK_BEGIN) {
+		ret |= rt_realtime();
+		ret |= rt_count(m, true);
 		for (unsigned int i = 0; m->stats_wanted && i < m->vcpus; i++)
 			ret |= stats_read(&m->vcpu[i], &m->vcpu[i].before);
 		if (m->trace_wanted)
@@ -44,6 +46,7 @@ static int mark_reached(struct vmm *m, uint32_t mark)
 	rtkvm_marker(label + 1);
 	if (m->trace_wanted)
 		ret |= trace_end(m);
+	ret |= rt_count(m, false);
 	for (unsigned int i = 0; m->stats_wanted && i < m->vcpus; i++) {
 		ret |= stats_read(&m->vcpu[i], &m->vcpu[i].stats);
 		counters_subtract(&m->vcpu[i].stats, &m->vcpu[i].before);
@@ -170,12 +173,18 @@ static void *vcpu_main(void *arg)
 	while (!m->go && !m->ended)
 		pthread_cond_wait(&m->changed, &m->lock);
 	pthread_mutex_unlock(&m->lock);
-	while (ret == 0 && !__atomic_load_n(&m->ended, __ATOMIC_SEQ_CST)) {
+	if (ret == 0)
+		ret = rt_enter(v);
+	while (ret == 0) {
+		rt_sync(v); /* clears immediate_exit, so before looking at ended */
+		if (__atomic_load_n(&m->ended, __ATOMIC_SEQ_CST))
+			break;
 		if (ioctl(v->fd, KVM_RUN, 0) == 0)
 			ret = handle_exit(v);
 		else if (errno != EINTR && errno != EAGAIN)
 			ret = complain("vCPU %u: KVM_RUN: %s", v->index, strerror(errno));
 	}
+	rt_leave(v);
 	if (ret < 0)
 		vcpu_stop_all(m, -1); /* does nothing when the payload has ended */
 	return NULL;

@@ -13,6 +13,7 @@
  *   event.c    event sources: irqfd, KVM_SIGNAL_MSI, a periodic thread
  *   device.c   event sources that are devices, by VFIO
  *   figures.c  results of the payload and of the meters, and what is expected
+ *   rt.c       --plan: made real-time by the library
  *
  * Output: one line per figure, "NAME VALUE". Names of the payload begin with
  * "guest.", those of the meters with "vcpuN.stats." and "vcpuN.trace.".
@@ -83,7 +84,7 @@ struct vcpu {
 
 struct vmm {
 	/* options */
-	const char *payload, *args;
+	const char *payload, *args, *plan;
 	unsigned int vcpus;
 	int fifo;               /* priority of vCPU threads; 0: ordinary */
 	bool split_irqchip, no_x2apic, direct_aps;
@@ -152,7 +153,21 @@ int event_start(struct vmm *m); /* the firing thread, when fire_us is given */
 void event_stop(struct vmm *m);
 int event_fire(struct vmm *m, unsigned int times);
 
+/* rt.c: nothing happens without --plan. Called in this order. */
+int rt_open(struct vmm *m);   /* before the first vCPU */
+int rt_cpuid(struct kvm_cpuid2 *cpuid, unsigned int room);
+int rt_vcpu(struct vcpu *v);
+int rt_enter(struct vcpu *v); /* in its thread */
+void rt_sync(struct vcpu *v); /* before each KVM_RUN; clears immediate_exit */
+int rt_realtime(void);        /* the guest is up */
+int rt_count(struct vmm *m, bool begin);
+int rt_compare(struct vmm *m); /* the library's counts with the raw ones; 0: the same */
+void rt_leave(struct vcpu *v);
+void rt_report(void);
+void rt_close(void);
+
 /* figures.c */
+void figures_add(const char *name, const char *value);
 void figures_text(struct vmm *m, const char *text, size_t n); /* from the payload */
 void figures_print(struct vmm *m);
 /* "NAME<=X", "NAME>=X" or "NAME==X"; 0, or -1 after complain() */

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Models of the bell of queues, of events with a descriptor, of the hand-off of
+# semaphores and of ports, searched through by spin; and mutants of them, each of
+# which spin must refute.
+. "$top_srcdir/tests/support/tap.sh"
+
+read -ra cc <<<"$CC"
+
+# Build and run a verifier for a variant of a model: prints its verdict.
+search() {
+	local dir=$tmp/$RANDOM$RANDOM
+	mkdir "$dir" && cd "$dir" || return
+	# shellcheck disable=SC2086 # words
+	spin $2 -a "$top_srcdir/tests/sync/model/$1.pml" >spin.log 2>&1 || { cat spin.log; return; }
+	"${cc[@]}" -O2 -w -DSAFETY -DCOLLAPSE -o pan pan.c || return
+	timeout 300 ./pan -m1000000 >pan.log 2>&1
+	if grep -q 'errors: 0' pan.log && ! grep -q 'Search not completed' pan.log; then
+		echo "holds"
+	elif grep -q 'errors: 1' pan.log; then
+		grep -oE 'invalid end state|assertion violated' pan.log | head -n 1
+	else
+		tail -n 20 pan.log
+	fi
+}
+
+if ! have spin; then
+	skip "the models" "no spin"
+	finish
+fi
+equal "the bell of a queue" "$(search queue-bell "")" holds
+equal "mutant: the consumer looks before it arms" \
+	"$(search queue-bell -DLOOK_FIRST)" "invalid end state"
+equal "mutant: the producer looks before it publishes" \
+	"$(search queue-bell -DRING_FIRST)" "invalid end state"
+equal "mutant: two producers ring for one wait" \
+	"$(search queue-bell -DNO_EXCHANGE)" "assertion violated"
+equal "an event with a descriptor" "$(search event-fd "")" holds
+equal "mutant: the flag goes down first" "$(search event-fd -DFLAG_FIRST)" "invalid end state"
+equal "a semaphore with hand-off" "$(search semaphore "")" holds
+equal "mutant: waiters are not looked for again" \
+	"$(search semaphore -DNO_SECOND_WAKE)" "invalid end state"
+equal "mutant: nor when the grant went another way" \
+	"$(search semaphore -DNO_THIRD_WAKE)" "invalid end state"
+equal "mutant: a wake-up is a token" "$(search semaphore -DNO_GRANT)" "assertion violated"
+equal "a port" "$(search port "")" holds
+equal "mutant: the id is not looked at again" "$(search port -DNO_RECHECK)" "assertion violated"
+equal "mutant: the kernel comes to the reply word first" \
+	"$(search port -DREPLY_FIRST)" "assertion violated"
+equal "mutant: a reply is taken by the state" "$(search port -DBY_STATE)" "assertion violated"
+equal "mutant: posts while the server is at it" "$(search port -DNO_PREPARE)" "assertion violated"
+finish
