@@ -29,6 +29,7 @@ static int cmd_version(struct rtkvm *rt, const struct cmd_options *opt, int argc
 }
 
 static const struct command commands[] = {
+	{ "doctor", cmd_doctor, "why this host, or a VM on it, is not real-time" },
 	{ "plan", cmd_plan, "what a thread plan means, and what this host says of it" },
 	{ "status", cmd_status, "what is leased now; changes nothing" },
 	{ "restore", cmd_restore, "give back what owners that died left changed" },
@@ -46,7 +47,7 @@ static void help(FILE *f)
 	fprintf(f, "\n"
 		   "  --root DIR       stands for / in all that is read and written\n"
 		   "  --state-dir DIR  where journals are kept\n"
-		   "  --json           reports as JSON (status, restore)\n"
+		   "  --json           reports as JSON (doctor, status, restore)\n"
 		   "  -v, --verbose    say what is done (twice: also what is read)\n"
 		   "  -h, --help       this text\n\n"
 		   "exit status: 0 fine, 1 something needs attention, 2 usage or error\n");

@@ -7,6 +7,7 @@
 #define RTKVM_RTKVM_H
 
 #include <rtkvm/context.h>
+#include <rtkvm/host.h>
 #include <rtkvm/latency.h>
 #include <rtkvm/lease.h>
 #include <rtkvm/plan.h>

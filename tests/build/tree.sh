@@ -43,6 +43,7 @@ licence_faults() {
 		line=${line#*: }
 		line=${line%% \*/*}
 		line=${line%% -->*}
+		line=${line%%\"*} # in JSON it is a string
 		case $want,$line in
 		"$want,$want" | GPL-2.0,GPL-2.0-only) ;;
 		*) echo "$file: '$line', must be '$want'" ;;
