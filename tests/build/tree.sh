@@ -3,7 +3,7 @@
 #
 # Rules for every file of the tree: its licence line, its length, and no path
 # of somebody's machine in it. Rules for the code itself are lint's.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 # Files of the project, from git where there is git, else without what
 # autotools made.

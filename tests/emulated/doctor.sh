@@ -6,7 +6,7 @@
 # that it names are given to the next boot as they stand. What the host has
 # not is shown on made-up trees alone (tests/host/flip); the coverage is
 # printed.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 
 rtkvm=$top_builddir/tools/.libs/rtkvm

@@ -5,7 +5,7 @@
 # count of exits, to the last one, while the guest is known to have had its events;
 # its count of instructions is that of the guest's program, and of the clock where
 # the clock counts instructions; and the same bit for bit whenever it is run.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 . "$top_srcdir/tests/emulated/svm/metered.sh"
 

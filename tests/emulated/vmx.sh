@@ -4,7 +4,7 @@
 # The vmx host: it boots in time, is the machine that it says, and fails as the
 # runner promises; the same samples bit for bit when deterministic; what it cannot
 # do is refused.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 
 # ---- asked wrongly: no boot -----------------------------------------------------

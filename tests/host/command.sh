@@ -3,7 +3,7 @@
 #
 # The doctor command on made-up trees: its outputs, exit statuses, and a QMP
 # socket. System calls grow with CPUs and IRQs, not faster.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 export ASAN_OPTIONS=detect_leaks=0
 rtkvm=$top_builddir/tools/rtkvm
 simtree=$top_builddir/tests/host/simtree
