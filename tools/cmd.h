@@ -25,6 +25,7 @@ struct cmd_options {
 
 /* argv[0] is the subcommand's name. Each gives an exit status. */
 int cmd_dedicate(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
+int cmd_doctor(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 int cmd_latency(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 int cmd_plan(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 int cmd_release(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);

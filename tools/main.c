@@ -29,6 +29,7 @@ static int cmd_version(struct rtkvm *rt, const struct cmd_options *opt, int argc
 }
 
 static const struct command commands[] = {
+	{ "doctor", cmd_doctor, "why this host, or a VM on it, is not real-time" },
 	{ "plan", cmd_plan, "what a thread plan means, and what this host says of it" },
 	{ "dedicate", cmd_dedicate, "take CPUs out of Linux's way, for a command or a process" },
 	{ "release", cmd_release, "give back a lease that a process owns by name" },

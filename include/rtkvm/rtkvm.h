@@ -8,6 +8,7 @@
 
 #include <rtkvm/context.h>
 #include <rtkvm/cpu.h>
+#include <rtkvm/host.h>
 #include <rtkvm/latency.h>
 #include <rtkvm/lease.h>
 #include <rtkvm/memory.h>

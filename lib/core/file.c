@@ -32,7 +32,8 @@ int rtkvm_open_quiet(struct rtkvm *rt, const char *path, int flags)
 {
 	int fd;
 
-	flags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	/* openat2(2) refuses the last two with O_PATH, which opens nothing */
+	flags |= flags & O_PATH ? O_CLOEXEC : O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	if (rt->made_up) {
 		struct open_how how = {
 			.flags = (unsigned int)flags,

@@ -5,7 +5,7 @@
 # leaves the affinity as it was, sees a difference where there is one, and its
 # lines are what tests/support/bench reads. Nothing here depends on how fast
 # the machine is.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 cd "$top_builddir" || exit 99
 export BENCH_MILLISECONDS=50

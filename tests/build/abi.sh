@@ -5,7 +5,7 @@
 # (tests/abi/librtkvm-VERSION.*, made by "make abi-dump"). The other half
 # shows that the gate would notice: each of several mutations of a copy of the
 # sources must be refused, and the copy without mutation must pass.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 tool=$top_srcdir/tests/build/abi-tool
 library=$top_builddir/.libs/librtkvm.so

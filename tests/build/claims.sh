@@ -4,7 +4,7 @@
 # README's feature table and tests/claims/ agree, and what does not depend on
 # the machine's timing holds. Made-up tables show that a disagreement would be
 # noticed.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 tool=$top_srcdir/tests/support/claims
 export top_srcdir top_builddir

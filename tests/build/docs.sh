@@ -4,7 +4,7 @@
 # The reference documentation of the public headers builds without a warning,
 # and the man pages have no error. A header without documentation shows that
 # a warning would be noticed.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 if have doxygen; then
 	check "make docs" make -s -C "$top_builddir" docs DOC_OUTPUT="$tmp/docs"

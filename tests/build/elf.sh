@@ -3,7 +3,7 @@
 #
 # The shared library as the loader sees it: what it needs, that it stays once
 # loaded, and the usual hardening.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 library=$top_builddir/.libs/librtkvm.so
 dynamic=$(LC_ALL=C readelf -dW "$library")

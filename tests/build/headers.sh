@@ -3,7 +3,7 @@
 #
 # Every public header compiles alone, as C11 and as C++17, pedantically, with
 # each compiler that is here; and the umbrella header includes all of them.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 strict="-Wall -Wextra -Wpedantic -Werror -fsyntax-only"
 

@@ -4,7 +4,7 @@
 # What was installed serves a program outside the tree by pkg-config alone:
 # every example is built from a copy, linked dynamically and statically, and
 # run. An example that cannot run here exits 77, its last line says why.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 root=$tmp/root
 check "make install DESTDIR=" make -s -C "$top_builddir" install DESTDIR="$root"

@@ -4,7 +4,7 @@
 # No failure gets lost on the way from a compiler or a test to quickstart's
 # exit status and closing line: shown on a copy of the tree, broken on purpose
 # in a different way each time. Nothing is installed.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 copy="$tmp/a copy"
 mkdir "$copy"

@@ -3,7 +3,7 @@
 #
 # The closing line is right: made-up results, with all that must count as
 # failed, give the right counts and the right exit status.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 cd "$tmp" || exit
 mkdir tests

@@ -3,7 +3,7 @@
 #
 # What the library exports is what the map and the public headers say. The
 # build itself refuses otherwise; here it is shown that it would.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 tool=$top_srcdir/tests/build/check-symbols
 map=$top_srcdir/lib/librtkvm.map

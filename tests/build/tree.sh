@@ -3,7 +3,7 @@
 #
 # Rules for every file of the tree: its licence line, its length, and no path
 # of somebody's machine in it. Rules for the code itself are lint's.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 # Files of the project, from git where there is git, else without what
 # autotools made.
@@ -43,6 +43,7 @@ licence_faults() {
 		line=${line#*: }
 		line=${line%% \*/*}
 		line=${line%% -->*}
+		line=${line%%\"*} # in JSON it is a string
 		case $want,$line in
 		"$want,$want" | GPL-2.0,GPL-2.0-only) ;;
 		*) echo "$file: '$line', must be '$want'" ;;

@@ -36,3 +36,10 @@ host() { # ARGUMENT...
 said() {
 	printf '%s\n' "$err" | tail -n "${1:-20}" | sed 's/^/# /'
 }
+
+# The script ends here, but in check-all: what follows takes minutes.
+only_long() { # WHAT
+	[ -z "${RTKVM_LONG_TESTS:-}" ] || return 0
+	skip "$1" "takes minutes: check-all runs it"
+	finish
+}

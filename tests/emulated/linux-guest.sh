@@ -4,7 +4,7 @@
 # A Linux guest in an emulated host: examples/rt-vmm boots the host's own kernel
 # as its guest, to a marker, with one and with two CPUs, runs cyclictest in it, and
 # brings back its status; what does not come up is told as that.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 
 vmm=$top_builddir/examples/rt-vmm/.libs/rt-vmm

@@ -5,7 +5,7 @@
 # count of exits, to the last one, while the guest is known to have had its events;
 # its count of instructions is that of the guest's program, and of the clock where
 # the clock counts instructions; and the same bit for bit whenever it is run.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 . "$top_srcdir/tests/emulated/svm/metered.sh"
 
@@ -55,6 +55,7 @@ refuse "control: but meter and KVM do not agree" agree "$tmp/wrong/meter" "$out"
 
 # ---- deterministic --------------------------------------------------------------------
 
+only_long "the meter in three deterministic runs"
 # Three times the same, the third beside a busy loop.
 for run in 1 2 3; do
 	if [ $run = 3 ]; then

@@ -3,7 +3,7 @@
 #
 # Every payload under the test VMM on this machine's /dev/kvm; and the faults
 # that payloads and VMM must notice.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/payloads.sh"
 
 # ---- asked wrongly: needs no KVM -------------------------------------------------

@@ -4,7 +4,7 @@
 # Every payload as a guest of KVM in the svm host, in one boot; exits counted by
 # two meters which must agree, and the faults that must be noticed. And some on the
 # bare machine.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 . "$top_srcdir/tests/emulated/payloads.sh"
 

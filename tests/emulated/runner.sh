@@ -4,7 +4,7 @@
 # The runner of the emulated hosts: each way in which a run can fail is seen to
 # fail, as itself, and what is well passes. Every kernel problem here is a real
 # one, made by the kernel's own LKDTM.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 
 # ---- asked wrongly: no boot ---------------------------------------------------

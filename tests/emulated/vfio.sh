@@ -4,7 +4,7 @@
 # Devices of the svm host through VFIO, in one boot: each is bound, read, given memory,
 # and its interrupts arrive; those of edu and ivshmem then go to a guest. What each
 # costs the guest is counted by KVM's statistics, tracepoints and the meter outside.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 . "$top_srcdir/tests/emulated/payloads.sh"
 . "$top_srcdir/tests/emulated/svm/metered.sh"

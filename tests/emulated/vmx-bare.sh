@@ -3,7 +3,7 @@
 #
 # The bare machine: a payload boots as its only program, its text and status come
 # back, and the meter counts its instructions to the last one.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 
 bare() { # ARGUMENT...

@@ -5,7 +5,7 @@
 # exits, to the last one, reason by reason, while the guest is known to have had its
 # events; its count of instructions is that of the guest's program; and the same bit
 # for bit whenever a deterministic machine is run.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 . "$top_srcdir/tests/emulated/svm/metered.sh"
 

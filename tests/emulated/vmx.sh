@@ -4,7 +4,7 @@
 # The vmx host: it boots in time, is the machine that it says, and fails as the
 # runner promises; the same samples bit for bit when deterministic; what it cannot
 # do is refused.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 
 # ---- asked wrongly: no boot -----------------------------------------------------
@@ -51,6 +51,8 @@ contains "exit 7 is told as 7" "$err" "[exit 7] exited 7"
 contains "a command that hangs is told as that" "$err" "[sleep 1000] did not end within 5 s"
 check "a file comes back as it was" cmp "$tmp/random" "$tmp/kept/003/out/random"
 contains "what follows has run" "$out" last
+
+only_long "a hang, four CPUs, determinism, a shell"
 host --host vmx --flavour "$flavour" --cpus 1 --limit 1 "true" "echo HARDLOCKUP > /sys/kernel/debug/provoke-crash/DIRECT"
 equal "a host that hangs: status 4" "$status" 4
 contains "the command it hangs in is named" "$err" "the host hung in [echo HARDLOCKUP"

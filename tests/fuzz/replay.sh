@@ -3,7 +3,7 @@
 #
 # Every fuzzer accepts its corpus: inputs that once were a finding are in it.
 # The fuzzers were built with the compiler of the build and replay.c.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 for fuzzer in $FUZZERS; do
 	mapfile -t corpus < <(find "$top_srcdir/tests/fuzz/corpus/$fuzzer" -type f | sort)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # rtkvm latency: conversion, adding up, plots, and what it refuses.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 rtkvm=$top_builddir/tools/rtkvm
 cd "$tmp" || exit 99

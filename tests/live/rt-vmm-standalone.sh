@@ -3,7 +3,7 @@
 #
 # examples/rt-vmm builds from a copy outside the tree, with its own Makefile,
 # against what was installed, by pkg-config alone.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 root=$tmp/root
 check "make install DESTDIR=" make -s -C "$top_builddir" install DESTDIR="$root"

@@ -5,7 +5,7 @@
 # is read back, it ends whatever the guest does, and the host is left as it was,
 # also after Ctrl-C and after SIGKILL. Nothing here depends on how fast anything
 # is; the figures are judged by tests/claims/demo-p99.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 vmm=$top_builddir/examples/rt-vmm/rt-vmm
 self=$(readlink -f "$top_builddir")

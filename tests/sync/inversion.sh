@@ -4,7 +4,7 @@
 # No priority inversion through the condition variable, where glibc's has it.
 # It is the order of events that counts: whether the thread of high priority is
 # served while one of middle priority is still computing.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 run() {
 	local status=0

@@ -4,7 +4,7 @@
 # Models of the bell of queues, of events with a descriptor, of the hand-off of
 # semaphores and of ports, searched through by spin; and mutants of them, each of
 # which spin must refute.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 read -ra cc <<<"$CC"
 

@@ -4,7 +4,7 @@
 # The model of the mutex and the condition variable, searched through by spin;
 # and mutants of it, each of which spin must refute. The model's labels are
 # those of the code.
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 model=$top_srcdir/tests/sync/model/mutex-cond.pml
 code="$top_srcdir/lib/sync/mutex-slow.c $top_srcdir/lib/sync/cond.c"

@@ -4,7 +4,7 @@
 # The stress passes; and it fails, within a minute, with each mutant of the
 # library. With RTKVM_LONG_TESTS it runs for ten minutes and until 1e8
 # contended operations (STRESS_SECONDS, STRESS_OPERATIONS).
-. "$top_srcdir/tests/support/tap.sh"
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
 seconds=5 operations=1000
 if [ -n "${RTKVM_LONG_TESTS:-}" ]; then

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# rtkvm doctor on a real kernel of an emulated host. Settings that are real
+# there are broken and remedied by the text of the remedy; boot parameters
+# that it names are given to the next boot as they stand. What the host has
+# not is shown on made-up trees alone (tests/host/flip); the coverage is
+# printed.
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
+. "$top_srcdir/tests/emulated/lib.sh"
+
+rtkvm=$top_builddir/tools/.libs/rtkvm
+[ -x "$rtkvm" ] || rtkvm=$top_builddir/tools/rtkvm # built without a shared library
+export LD_LIBRARY_PATH=$top_builddir/.libs
+
+need_host svm
+
+asked='cpu-isolated cpu-nohz-full cpu-skew-tick cpu-rcu-nocbs kvm-clock-sync kvm-pause-filter'
+
+# ---- as it boots without anything: the parameters that it names ------------------
+
+host --host svm --boot-limit 300 --limit 120 --file "$rtkvm" \
+	"for id in $asked; do ./rtkvm doctor --cpus 2-3 --check \$id; echo end \$id; done; true"
+equal "first boot" "$status" 0
+[ "$status" = 0 ] || said
+boot_checks=''
+parameters=''
+for id in $asked; do
+	part=$(printf '%s\n' "$out" | sed -n "/^\(warn\|fail\) *$id /,/^end $id/p" |
+		sed -n 's/^ *kernel command line: //p')
+	[ -n "$part" ] || continue
+	boot_checks="$boot_checks $id"
+	parameters="$parameters $part"
+done
+echo "# parameters:$parameters"
+contains "it asks for isolation" "$boot_checks" cpu-isolated
+contains "it asks for no tick" "$boot_checks" cpu-nohz-full
+
+# ---- with what it named -----------------------------------------------------------
+
+# with nohz_full, PROVE_RCU on PREEMPT_RT complains of a read of the offloaded state at boot
+# (kernel/rcu/tree_plugin.h, rcu_rdp_is_offloaded()); nothing of ours
+host --host svm --boot-limit 300 --limit 400 --allow 'WARNING: suspicious RCU usage' --append "${parameters# }" --file "$rtkvm" --file "$(command -v chrt)" \
+	"for id in$boot_checks; do ./rtkvm doctor --check \$id; done; true" \
+	"$top_srcdir/tests/emulated/doctor-flips.sh" \
+	'true; ./rtkvm doctor; echo "status $?"' \
+	'true; ./rtkvm doctor --measure 3; true' \
+	'grep -c . /sys/kernel/tracing/osnoise/cpus; ls /sys/kernel/tracing/instances'
+equal "second boot" "$status" 0
+[ "$status" = 0 ] || said
+covered=0
+for id in $boot_checks; do
+	contains "boot: $id is fine with the parameters it named" "$out" "ok      $id"
+	covered=$((covered + 1))
+done
+while read -r _ id result rest; do
+	if [ "$result" = ok ]; then
+		ok "real: $id turns, and its remedy turns it back"
+	else
+		not_ok "real: $id" "$result $rest"
+	fi
+	covered=$((covered + 1))
+done < <(grep '^flip ' <<< "$out")
+[ "$covered" -ge 20 ] && ok "at least 20 checks on the real kernel" ||
+	not_ok "at least 20 checks on the real kernel" "$covered: $out"
+contains "the summary" "$out" " not applicable (the last two: --all)"
+contains "timerlat measures" "$out" "by the kernel's timerlat tracer"
+contains "and names who interfered" "$out" "irq local_timer"
+refuse "nothing is left of its tracing instance" grep -q rtkvm-doctor- <<< "$out"
+total=$("$top_builddir/tools/rtkvm" doctor --list --pid $$ | wc -l)
+echo "# figure: $covered of $total checks flipped on a real kernel, the others on made-up trees only"
+finish

@@ -1,0 +1,194 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The doctor command on made-up trees: its outputs, exit statuses, and a QMP
+# socket. System calls grow with CPUs and IRQs, not faster.
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
+export ASAN_OPTIONS=detect_leaks=0
+rtkvm=$top_builddir/tools/rtkvm
+simtree=$top_builddir/tests/host/simtree
+
+for shape in intel laptop; do
+	mkdir "$tmp/$shape"
+	check "a tree: $shape" "$simtree" $shape "$tmp/$shape"
+done
+
+# run STATUS WHAT ARG...: output in $out
+run() {
+	local want=$1 what=$2 got=0
+	shift 2
+	out=$("$rtkvm" "$@" 2>&1) || got=$?
+	equal "$what: status" "$got" "$want"
+}
+on() { # SHAPE STATUS WHAT ARG...
+	local shape=$1 status=$2 what=$3
+	shift 3
+	run "$status" "$what" --root "$tmp/$shape" doctor "$@"
+}
+
+# ---- for people -----------------------------------------------------------------
+on intel 0 "a host that is well"
+contains "the summary" "$out" "0 fail, 0 warn, 0 unknown, "
+contains "its CPUs" "$out" "CPUs 0-7, meant for real-time: 4-7"
+on laptop 1 "a host that is not"
+contains "worst first" "$(sed -n 3p <<<"$out")" "fail    "
+contains "a command as remedy" "$out" "        # echo 2 > /sys/kernel/mm/ksm/run"
+contains "a boot parameter as remedy" "$out" "kernel command line: isolcpus=managed_irq,domain,1-3"
+equal "no colour but on a terminal" "$(grep -c $'\033' <<<"$out")" 0
+if have script; then
+	coloured=$(TERM=xterm script -qec "$rtkvm --root $tmp/laptop doctor" /dev/null </dev/null)
+	contains "colour on a terminal" "$coloured" $'\033[1;31mfail'
+	coloured=$(NO_COLOR=1 TERM=xterm script -qec "$rtkvm --root $tmp/laptop doctor" /dev/null </dev/null)
+	equal "none with NO_COLOR" "$(grep -c $'\033' <<<"$coloured")" 0
+fi
+on intel 0 "--all" --all
+contains "what is fine" "$out" "ok      cpu-isolated"
+on intel 0 "one check" --check mem-ksm
+equal "one line" "$out" "ok      mem-ksm  ksmd does not run"
+on laptop 1 "one check that fails" --check mem-ksm
+on laptop 1 "explained" --explain mem-ksm
+contains "why" "$out" "why     A guest's write to a merged page faults"
+contains "source" "$out" "source  Documentation/"
+on intel 0 "--cpus" --cpus 4-5 --check cpu-online
+contains "those CPUs" "$out" "real-time CPUs 4-5"
+on intel 0 "a VM" --pid 4000 --all
+contains "its vCPUs" "$out" "2 vCPUs, each alone on one of CPUs 4-5"
+on intel 0 "a VM as planned" --pid 4000 --plan maxprio=2 --check vm-vcpu-sched
+on intel 1 "a VM not as planned" --pid 4000 --plan maxprio=80 --check vm-vcpu-sched
+on intel 0 "the list" --list
+
+# ---- the guide: each line of tuned's profile has a check that there is, or a reason
+unknown_ids() { # FILE
+	local id
+	sed -n '/^## tuned/,$p' "$1" | grep -oE '`(cpu|sched|mem|irq|virt|kvm|vm)-[a-z0-9-]+`' | tr -d '`' |
+		sort -u | while read -r id; do grep -q "^$id " <<<"$ids" || echo "$id"; done
+}
+ids=$("$rtkvm" --root "$tmp/intel" doctor --list --pid 4000)
+equal "the guide names checks that there are" "$(unknown_ids "$top_srcdir/doc/doctor.md")" ""
+{ cat "$top_srcdir/doc/doctor.md"; echo '| x | y | `mem-nothing` |'; } >"$tmp/guide"
+equal "one that there is not would be noticed" "$(unknown_ids "$tmp/guide")" mem-nothing
+equal "no line of the table is without an answer" \
+	"$(sed -n '/^## tuned/,$p' "$top_srcdir/doc/doctor.md" | grep '^|' | grep -cE '\| *\|$')" 0
+
+# ---- asked wrongly ----------------------------------------------------------------
+on intel 2 "no such check" --check no-such
+on intel 2 "no such format" --format yaml
+on intel 2 "CPUs that are no list" --cpus x
+on intel 2 "no such process" --pid 77
+on intel 2 "a pid that is none" --pid 0
+on intel 2 "an argument too many" now
+on intel 2 "two ways at once" --check mem-ksm --explain mem-ksm
+on intel 2 "no such socket" --qmp "$tmp/none"
+mkdir "$tmp/empty"
+on empty 0 "a tree that tells nothing"
+on empty 1 "a check by name that is unknown is no success" --check mem-ksm
+
+# ---- for programs -----------------------------------------------------------------
+on laptop 1 "--json" --json
+printf '%s' "$out" >"$tmp/json"
+if have python3; then
+check "it is JSON after the schema" python3 - "$tmp/json" "$top_srcdir/doc/doctor-schema.json" <<'END'
+import json, sys
+data, schema = (json.load(open(p)) for p in sys.argv[1:3])
+
+def hold(value, s, where="$"):
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
+    if "$ref" in s:
+        s = schema["$defs"][s["$ref"].rsplit("/", 1)[1]]
+    assert isinstance(value, kinds[s["type"]]), where
+    assert s["type"] != "integer" or not isinstance(value, bool), where
+    assert "enum" not in s or value in s["enum"], where
+    if s["type"] == "object":
+        for key in s.get("required", []):
+            assert key in value, where + "." + key
+        for key, v in value.items():
+            assert key in s["properties"], where + "." + key
+            hold(v, s["properties"][key], where + "." + key)
+    if s["type"] == "array":
+        for i, v in enumerate(value):
+            hold(v, s["items"], where + "[%d]" % i)
+
+hold(data, schema)
+assert data["status"] == 1 and len(data["checks"]) == sum(data["summary"].values())
+# the control: the same reader refuses what the schema forbids
+data["checks"][0]["verdict"] = "perhaps"
+try:
+    hold(data, schema)
+except AssertionError:
+    sys.exit(0)
+sys.exit("a wrong verdict was not noticed")
+END
+else
+	skip "it is JSON after the schema" "no python3"
+fi
+on laptop 1 "Prometheus" --format prometheus
+equal "every line is of the format" "$(grep -vcE '^(# (HELP|TYPE) [a-z_]+ .*|[a-z_]+\{([a-z]+="[^"]*",?)+\} [0-9]+)$' <<<"$out")" 0
+contains "a verdict" "$out" 'rtkvm_doctor_check{id="mem-ksm",category="memory",verdict="fail"} 1'
+equal "one verdict each" "$(grep -c '^rtkvm_doctor_check{.* 1$' <<<"$out")" \
+	"$("$rtkvm" --root "$tmp/laptop" doctor --list | wc -l)"
+on laptop 1 "node features" --format nfd --output "$tmp/features"
+check "the file is there" test -s "$tmp/features"
+equal "nothing else is left" "$(find "$tmp" -maxdepth 1 -name "*.tmp")" ""
+equal "every line is a label of Kubernetes" \
+	"$(grep -vcE '^[a-zA-Z0-9][-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9]=[a-zA-Z0-9][-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9]?$' \
+		"$tmp/features")" 0
+contains "the sum of it" "$(cat "$tmp/features")" "rtkvm-realtime=fail"
+on laptop 2 "an output that cannot be written" --format nfd --output /proc/none/features
+
+# ---- QMP --------------------------------------------------------------------------
+if have python3; then
+cat >"$tmp/qmp.py" <<'END'
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1)
+status = sys.argv[2]
+answers = {"qmp_capabilities": {}, "query-cpus-fast": [{"cpu-index": 0, "thread-id": 4001}],
+           "query-block": [{"inserted": {"drv": status == "active" and "qcow2" or "raw"}}],
+           "query-migrate": {"status": status}, "query-dirty-rate": {"status": "unstarted"}}
+c = s.accept()[0]; f = c.makefile("rw")
+if status == "garbage":
+    f.write("\x00{]\n"); f.flush(); sys.exit()
+f.write(json.dumps({"QMP": {"version": {}}}) + "\n"); f.flush()
+for line in f:
+    name = json.loads(line)["execute"]
+    f.write(json.dumps({"event": "RESUME"}) + "\n" + json.dumps({"return": answers[name]}) + "\n"); f.flush()
+END
+qmp() { # STATUS-OF-MIGRATION
+	rm -f "$tmp/sock"
+	python3 "$tmp/qmp.py" "$tmp/sock" "$1" &
+	for _ in $(seq 100); do [ -S "$tmp/sock" ] && break; sleep 0.05; done
+}
+qmp none
+on intel 0 "QMP: no migration" --qmp "$tmp/sock" --pid 4000 --check vm-dirty-log
+wait
+qmp active
+on intel 1 "QMP: a migration" --qmp "$tmp/sock" --pid 4000
+contains "dirty logging" "$out" "vm-dirty-log"
+contains "the disk's format" "$out" "qcow2"
+wait
+qmp garbage
+on intel 2 "QMP: garbage" --qmp "$tmp/sock" --pid 4000
+wait
+else
+	skip "a QMP socket" "no python3"
+fi
+
+# ---- system calls -----------------------------------------------------------------
+calls() { # CPUS IRQS
+	mkdir "$tmp/t$1-$2"
+	"$simtree" big "$tmp/t$1-$2" "$1" "$2"
+	"$rtkvm" --root "$tmp/t$1-$2" doctor >/dev/null # a libtool script may relink at first
+	strace -f -c -o "$tmp/strace" "$rtkvm" --root "$tmp/t$1-$2" doctor >/dev/null 2>&1
+	awk '/ total$/ { print $4 }' "$tmp/strace"
+}
+if ! have strace || ! strace -o /dev/null true 2>/dev/null; then
+	skip "system calls are linear" "no strace, or ptrace is not allowed here"
+else
+	small=$(calls 32 500) large=$(calls 64 1000) huge=$(calls 128 2000)
+	echo "# figure: $small, $large, $huge system calls for 32, 64, 128 CPUs and 500, 1000, 2000 IRQs"
+	[ $((huge - large)) -le $((5 * (large - small) / 2)) ] && [ $((large - small)) -gt 0 ] &&
+		ok "system calls are linear" || not_ok "system calls are linear" "$small $large $huge"
+	# the control: squares would not pass
+	[ $((2000 * 2000 - 1000 * 1000)) -le $((5 * (1000 * 1000 - 500 * 500) / 2)) ] &&
+		not_ok "squares would be noticed" || ok "squares would be noticed"
+fi
+finish

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The kernel's timerlat tracer (Documentation/trace/timerlat-tracer.rst) by
+ * plain files of tracefs, and what it says taken apart.
+ */
+#ifndef RTKVM_DOCTOR_TRACE_H
+#define RTKVM_DOCTOR_TRACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define TRACE_CPUS 256
+#define TRACE_NAMES 64
+
+/* Who interfered with a CPU, and how long in all. */
+struct trace_noise {
+	char name[64]; /* "irq local_timer:236", "thread migration/0:54", "softirq TIMER", "nmi" */
+	unsigned int cpu, count;
+	uint64_t total_ns, max_ns;
+};
+
+struct trace_result {
+	uint64_t irq_ns[TRACE_CPUS], thread_ns[TRACE_CPUS]; /* the longest */
+	unsigned int samples[TRACE_CPUS];
+	struct trace_noise noise[TRACE_NAMES];
+	unsigned int noises, lost;
+};
+
+/* One line of a trace; false: neither a sample nor a noise. */
+bool trace_line(const char *line, struct trace_result *r);
+
+/*
+ * Run it for some seconds on these CPUs. 0; -ENOSYS: there is no such tracer
+ * here; another negative errno, with what in step.
+ */
+int trace_run(int seconds, const char *cpus, struct trace_result *r, char step[128]);
+
+#endif
