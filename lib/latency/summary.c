@@ -88,17 +88,26 @@ double latency_bucket_mean(const struct rtkvm_latency *latency)
 double latency_deviation(const struct rtkvm_latency *latency)
 {
 	/* around the mean of the buckets: equal values have none */
-	double mean = latency_bucket_mean(latency), squares = 0;
+	double mean = latency_bucket_mean(latency), sum = 0, squares = 0;
 	uint64_t count = 0;
 
 	for (unsigned int i = 0; i < LATENCY_BUCKETS; i++) {
 		uint64_t n = latency_load(&latency->buckets[i]);
 		double d = (double)latency_bucket_middle(i) - mean;
 
+		sum += d * (double)n;
 		squares += d * d * (double)n;
 		count += n;
 	}
-	return count ? latency_sqrt(squares / (double)count) : 0;
+	if (!count)
+		return 0;
+	/*
+	 * Values may have come since the mean was taken, a lot of them if this
+	 * thread was held up: what it is off by now is taken out again.
+	 */
+	sum /= (double)count;
+	squares = squares / (double)count - sum * sum;
+	return squares > 0 ? latency_sqrt(squares) : 0;
 }
 
 int rtkvm_latency_get_summary(const struct rtkvm_latency *latency,
