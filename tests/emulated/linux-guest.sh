@@ -32,7 +32,7 @@ if [ -c /dev/kvm ] && (: <>/dev/kvm) 2>/dev/null; then
 	rt_vmm "no kernel" "--kernel"
 	rt_vmm "a kernel that is not there" "No such file" --kernel "$tmp/none"
 	rt_vmm "a folder" "not a file" --kernel "$tmp"
-	rt_vmm "zeros" "not a bzImage" --kernel "$tmp/zeros"
+	rt_vmm "zeros" "neither a bzImage" --kernel "$tmp/zeros"
 	rt_vmm "real-time without a marker" "--marker" --kernel "$tmp/zeros" --rt maxprio=10,policy=ff
 	rt_vmm "too much memory" "32 to 3072" --kernel "$tmp/zeros" --memory 4096
 else
@@ -68,7 +68,12 @@ echo 252 >/proc/sys/vm/nr_hugepages
 # refuses the plan (a guest that spins would livelock).
 for cpu in 2 3; do
 	for thread in rcuc ktimers ksoftirqd; do
-		chrt -f -p 80 $(pgrep -x $thread/$cpu) >/dev/null
+		for comm in /proc/[0-9]*/comm; do
+			[ "$(cat $comm 2>/dev/null)" != $thread/$cpu ] || {
+				pid=${comm#/proc/}
+				./chrt -f -p 80 ${pid%/comm}
+			}
+		done
 	done
 done
 linux() { # NAME KERNEL ARGUMENT...
@@ -89,7 +94,7 @@ chmod -x "$tmp/guests"
 LD_LIBRARY_PATH=$(readlink -f "$top_builddir")/.libs host --host "$host_name" --memory 1024 --boot-limit 200 --append no_timer_check \
 	--limit 550 --out "$tmp/kept" \
 	--file "$vmm" --file "$kernel/bzImage" --file "$tmp/vmlinux" --file "$tmp/one.cpio" --file "$tmp/two.cpio" \
-	--file "$tmp/none.cpio" --file "$tmp/guests" "sh ./guests"
+	--file "$tmp/none.cpio" --file "$tmp/guests" --file "$(type -P chrt)" "sh ./guests"
 equal "the host has no problem while they run" "$status" 0
 said
 if [ "$status" = 4 ]; then
