@@ -10,6 +10,7 @@
 
 need_host vmx
 . "$top_srcdir/tests/emulated/payload-host.inc"
-payload_host vmx
 payload_bare vmx
+only_long "payloads as guests in the vmx host"
+payload_host vmx
 finish
