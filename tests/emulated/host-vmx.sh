@@ -27,7 +27,7 @@ host_check() {
 host_machine() { # CONSOLE LINK [VARIABLE=VALUE]...
 	local count=$cpus clock=utc environment=()
 
-	[ "$cpus" = 1 ] || count="$cpus, quantum=16"
+	[ "$cpus" = 1 ] || count="$cpus, quantum=32"
 	[ -z "$meter" ] || environment+=(RTKVM_METER="$work/meter" RTKVM_MISCOUNT="$miscount")
 	if [ -n "$deterministic" ]; then
 		clock=1767225600 # 2026-01-01
