@@ -35,10 +35,15 @@ copy_program() { # FILE FOLDER ROOT
 	done
 }
 
-# An empty root with busybox and INIT, which runs the commands that are added.
+# A root with busybox under all its names and INIT, which runs the commands that are added.
 new_root() { # ROOT INIT
-	mkdir -p "$1/bin" "$1/jobs" "$1/lib/job" "$1/dev"
+	local applet
+	mkdir -p "$1"/{bin,jobs,lib/job,dev,proc,sys,tmp,run,root,etc}
 	cp "$(busybox)" "$1/bin/busybox"
+	# here, and not by "busybox --install" in the host, which is slower at it
+	"$1/bin/busybox" --list | while read -r applet; do
+		[ "$applet" = busybox ] || ln -s busybox "$1/bin/$applet"
+	done
 	cp "$2" "$1/init"
 	chmod 755 "$1/init"
 }
@@ -49,7 +54,7 @@ add_command() { # ROOT NUMBER LINE FILE...
 	local root=$1 line=$3 job first rest program interpreter f
 	job=$root/jobs/$(printf %03d "$2")
 	shift 3
-	mkdir -p "$job"
+	mkdir -p "$job/out"
 	read -r first rest <<< "$line"
 	# by its path or, if busybox has none, its name
 	program=$first
