@@ -43,3 +43,36 @@ only_long() { # WHAT
 	skip "$1" "takes minutes: check-all runs it"
 	finish
 }
+
+# Prints a checksum of the 200 samples that tsc takes in a run.
+samples() { # ARGUMENT...
+	host "$@" --flavour "$flavour" --limit 20 "$top_builddir/tests/emulated/tsc"
+	[ "$status" = 0 ] || said
+	cksum <<< "$out"
+}
+
+# The same samples three times, the third with all CPUs of this machine busy; and,
+# as a control, not the same without the mode.
+deterministic() { # ARGUMENT...
+	local first second third busy=()
+	first=$(samples --deterministic "$@")
+	equal "a deterministic run takes its 200 samples" "$(wc -l < "$tmp/host.out")" 200
+	second=$(samples --deterministic "$@")
+	for _ in $(seq "$(nproc)"); do
+		timeout 300 sh -c 'while :; do :; done' &
+		busy+=($!)
+	done
+	third=$(samples --deterministic "$@")
+	kill "${busy[@]}"
+	wait "${busy[@]}" 2>/dev/null
+	equal "run again: the same bit for bit" "$second" "$first"
+	equal "on a loaded machine: the same bit for bit" "$third" "$first"
+	first=$(samples "$@")
+	sleep 1.1 # Bochs' seed is of the time in seconds
+	second=$(samples "$@")
+	if [ "$first" = "$second" ]; then
+		not_ok "control: two runs that are not deterministic differ"
+	else
+		ok "control: two runs that are not deterministic differ"
+	fi
+}

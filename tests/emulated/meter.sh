@@ -7,26 +7,11 @@
 # the clock counts instructions; and the same bit for bit whenever it is run.
 . "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
-. "$top_srcdir/tests/emulated/svm/metered.sh"
+. "$top_srcdir/tests/emulated/metered.sh"
 
 need_host svm --meter
 entries=$top_builddir/tests/emulated/svm/entries
 common=(--host svm --flavour "$flavour" --cpus 2 --boot-limit 900 --limit 120 --meter --file "$entries")
-
-# A figure that a program in the host printed.
-printed() { # TEXT LABEL NAME
-	awk -v label="$2" -v name="$3" '$1 == "label" { here = $2 == label } here && $1 == name { print $2 }' \
-		<<< "$1"
-}
-
-# The meters of one run of 'entries' agree: exits as KVM counts them, entries from
-# outside, and the events that made most of them really came.
-agree() { # METER TEXT LABEL EVENTS
-	local entries exits events
-	entries=$(metered "$1" "$3" entries) exits=$(printed "$2" "$3" exits) events=$(printed "$2" "$3" events)
-	echo "label $3: $entries entries by the meter, $exits exits by KVM, $events events"
-	[ "$events" = "$4" ] && [ "$entries" = "$exits" ] && [ "$entries" -gt "$4" ]
-}
 
 # ---- as fast as it can, a thread for each CPU ---------------------------------------
 

@@ -144,33 +144,7 @@ equal "control: that kernel in its own tree: status 0" "$status" 0
 
 # ---- deterministic --------------------------------------------------------------------------
 
-# The same samples three times, the third with both CPUs of this machine busy;
-# and, as a control, not the same without the mode.
-samples() { # ARGUMENT...
-	host --host svm --cpus 1 "$@" --limit 20 "$top_builddir/tests/emulated/tsc"
-	[ "$status" = 0 ] || said
-	cksum <<< "$out"
-}
-first=$(samples --deterministic)
-equal "a deterministic run takes its 200 samples" "$(wc -l < "$tmp/host.out")" 200
-second=$(samples --deterministic)
-busy=()
-for _ in $(seq "$(nproc)"); do
-	timeout 300 sh -c 'while :; do :; done' &
-	busy+=($!)
-done
-third=$(samples --deterministic)
-kill "${busy[@]}"
-wait "${busy[@]}" 2>/dev/null
-equal "run again: the same bit for bit" "$second" "$first"
-equal "on a loaded machine: the same bit for bit" "$third" "$first"
-first=$(samples)
-second=$(samples)
-if [ "$first" = "$second" ]; then
-	not_ok "control: two runs that are not deterministic differ"
-else
-	ok "control: two runs that are not deterministic differ"
-fi
+deterministic --host svm --cpus 1
 
 # ---- for developers ----------------------------------------------------------------------
 

@@ -7,7 +7,7 @@
 . "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 . "$top_srcdir/tests/emulated/payloads.sh"
-. "$top_srcdir/tests/emulated/svm/metered.sh"
+. "$top_srcdir/tests/emulated/metered.sh"
 
 need_host svm --meter
 probe=$top_builddir/tests/emulated/vfio/probe

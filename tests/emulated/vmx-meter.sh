@@ -7,25 +7,11 @@
 # for bit whenever a deterministic machine is run.
 . "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
-. "$top_srcdir/tests/emulated/svm/metered.sh"
+. "$top_srcdir/tests/emulated/metered.sh"
 
 need_host vmx
 entries=$top_builddir/tests/emulated/svm/entries
 common=(--host vmx --flavour "$flavour" --cpus 2 --limit 60 --meter --file "$entries")
-
-# A figure that a program in the host printed.
-printed() { # TEXT LABEL NAME
-	awk -v label="$2" -v name="$3" '$1 == "label" { here = $2 == label } here && $1 == name { print $2 }' \
-		<<< "$1"
-}
-
-# As KVM counts exits and the meter entries, while the events really came.
-agree() { # METER TEXT LABEL EVENTS
-	local entries exits events
-	entries=$(metered "$1" "$3" entries) exits=$(printed "$2" "$3" exits) events=$(printed "$2" "$3" events)
-	echo "label $3: $entries entries by the meter, $exits exits by KVM, $events events"
-	[ "$events" = "$4" ] && [ "$entries" = "$exits" ] && [ "$entries" -gt "$4" ]
-}
 
 host "${common[@]}" --out "$tmp/fast" "$entries 10 1000" "taskset 1 ./entries 20 1000" \
 	"taskset 2 ./entries 30 1000" "taskset 2 ./entries 40 1"

@@ -67,32 +67,7 @@ printf '%s\n' "$err" | sed 's/^/# /'
 
 # ---- deterministic --------------------------------------------------------------------
 
-samples() { # ARGUMENT...
-	host --host vmx --flavour "$flavour" --cpus 2 "$@" --limit 20 "$top_builddir/tests/emulated/tsc"
-	[ "$status" = 0 ] || said
-	cksum <<< "$out"
-}
-first=$(samples --deterministic)
-equal "a deterministic run takes its 200 samples" "$(wc -l < "$tmp/host.out")" 200
-second=$(samples --deterministic)
-busy=()
-for _ in $(seq "$(nproc)"); do
-	timeout 300 sh -c 'while :; do :; done' &
-	busy+=($!)
-done
-third=$(samples --deterministic)
-kill "${busy[@]}"
-wait "${busy[@]}" 2>/dev/null
-equal "run again: the same bit for bit" "$second" "$first"
-equal "on a loaded machine: the same bit for bit" "$third" "$first"
-first=$(samples)
-sleep 1.1 # the seed is of the time in seconds
-second=$(samples)
-if [ "$first" = "$second" ]; then
-	not_ok "control: two runs that are not deterministic differ"
-else
-	ok "control: two runs that are not deterministic differ"
-fi
+deterministic --host vmx --cpus 2
 
 # ---- for developers --------------------------------------------------------------------
 
