@@ -40,6 +40,8 @@ done
 add "a VMM that raises edu" 0 "$vmm --meters both --pin 1 --event edu --args n=$n msi.bin"
 add "control: the guest does not ask" 4 "$(guest raise=no --event edu:0 --limit 3)"
 add "after it, the device still works" 0 "$probe edu 50"
+# bound by the probes: each device has a character device of its own, beside its group
+add "cdev" 0 "test -c /dev/iommu && for d in /sys/bus/pci/drivers/vfio-pci/0*/vfio-dev/*; do test -c /dev/vfio/devices/\${d##*/} && echo cdev; done"
 add "groups" 0 "for g in /sys/kernel/iommu_groups/*; do echo \$(ls \$g/devices); done"
 
 host --host svm --flavour "$flavour" --cpus 2 --boot-limit 300 --limit 120 --meter \
@@ -71,6 +73,7 @@ for ((i = 0; i < ${#commands[@]}; i++)); do
 		equal "${whats[i]}: the meter outside counts the same" \
 			"$(metered "$tmp/kept/meter" "$(figure meter.label <<< "$out")" entries)" "$((exits + 1))"
 		;;
+	cdev) equal "all four have a character device of VFIO" "$(grep -c '^cdev$' <<< "$out")" 4 ;;
 	groups)
 		for address in 0000:00:10.0 0000:00:11.0 0000:00:13.0 0000:01:00.0; do
 			check "$address is alone in its IOMMU group" grep -qx "$address" <<< "$out"
