@@ -13,12 +13,29 @@
 
 #include "ipc-support.h"
 
-enum { OP_STOP, OP_DOUBLE, OP_WAIT };
+enum { OP_STOP, OP_DOUBLE, OP_WAIT, OP_MEET };
 
 static const struct timespec never = { 0, 0 };
 
 static struct rtkvm_port port;
 static uint32_t let_go, taken;
+
+#define CLIENTS 4
+#define MEETINGS 400
+static pthread_barrier_t all_clients;
+
+/* Reply to the first of requests that all clients make at once when the others wait. */
+static void meet(const struct rtkvm_request *r)
+{
+	struct rtkvm_port_stats stats = { .size = sizeof(stats) };
+	uint64_t end = ipc_now_ns() + UINT64_C(20000000000);
+
+	do {
+		ck_assert_int_eq(rtkvm_port_get_stats(&port, &stats), 0);
+		ck_assert_msg(ipc_now_ns() < end, "%lu wait", (unsigned long)stats.contended);
+		sched_yield();
+	} while (stats.contended < r->arg[0]);
+}
 
 static void *serve(void *arg)
 {
@@ -31,6 +48,8 @@ static void *serve(void *arg)
 		__atomic_fetch_add(&taken, 1, __ATOMIC_RELEASE);
 		if (r.op == OP_WAIT)
 			ipc_wait_value(&let_go, 1);
+		if (r.op == OP_MEET)
+			meet(&r);
 		for (int i = 0; i < 6; i++)
 			r.arg[i] *= 2;
 		r.result = -7;
@@ -78,12 +97,29 @@ static void ask(uint64_t n)
 		ck_assert_uint_eq(r.arg[i], 2 * (n + i));
 }
 
+/* With the others, so that all but one wait for their turn. */
+static void ask_together(void)
+{
+	struct rtkvm_port_stats stats = { .size = sizeof(stats) };
+	struct rtkvm_request r = { .op = OP_MEET };
+
+	pthread_barrier_wait(&all_clients);
+	/* nobody is calling now */
+	ck_assert_int_eq(rtkvm_port_get_stats(&port, &stats), 0);
+	r.arg[0] = stats.contended + CLIENTS - 1;
+	pthread_barrier_wait(&all_clients);
+	ck_assert_int_eq(rtkvm_port_call(&port, &r, CLOCK_MONOTONIC, NULL), 0);
+}
+
 static void *ask_many(void *arg)
 {
 	uint64_t first = *(const uint64_t *)arg;
 
-	for (uint64_t i = 0; i < 5000; i++)
+	for (uint64_t i = 0; i < 5000; i++) {
 		ask(first + i);
+		if (i < MEETINGS)
+			ask_together();
+	}
 	return NULL;
 }
 
@@ -92,26 +128,27 @@ static const uint32_t spins[] = { 0, 50000 };
 
 START_TEST(there_and_back)
 {
-	struct ipc_thread c[4];
-	uint64_t first[4];
+	struct ipc_thread c[CLIENTS];
+	uint64_t first[CLIENTS];
 	struct rtkvm_port_stats stats = { .size = sizeof(stats) };
 
 	start(RTKVM_PORT_STATS, spins[_i], spins[_i]);
 	for (uint64_t i = 0; i < 1000; i++)
 		ask(i);
-	for (uint64_t i = 0; i < 4; i++) {
+	ck_assert_int_eq(pthread_barrier_init(&all_clients, NULL, CLIENTS), 0);
+	for (uint64_t i = 0; i < CLIENTS; i++) {
 		first[i] = i << 32;
 		c[i] = (struct ipc_thread){ .fn = ask_many, .arg = &first[i], .cpu = -1 };
 		ipc_start(&c[i]);
 	}
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < CLIENTS; i++)
 		ipc_join(&c[i]);
 	stop();
-	ck_assert_uint_eq(taken, 1000 + 4 * 5000 + 1);
+	ck_assert_uint_eq(taken, 1000 + CLIENTS * (5000 + MEETINGS) + 1);
 	ck_assert_int_eq(rtkvm_port_get_stats(&port, &stats), 0);
 	ck_assert_uint_eq(stats.calls, taken);
 	ck_assert_uint_eq(stats.withdrawn + stats.abandoned + stats.deaths, 0);
-	ck_assert_msg(stats.contended > 1000, "not exercised: contended %lu times",
+	ck_assert_msg(stats.contended >= MEETINGS * (CLIENTS - 1), "not exercised: contended %lu times",
 		      (unsigned long)stats.contended);
 }
 END_TEST
