@@ -379,6 +379,56 @@ START_TEST(statistics)
 }
 END_TEST
 
+/* Holds it until told to go on. */
+struct held {
+	struct rtkvm_mutex mutex;
+	uint32_t word; /* as it was when a thread had got it */
+	int go;
+};
+
+static void hold_and_look(struct thread *self)
+{
+	struct held *h = self->arg;
+
+	self->result = rtkvm_mutex_lock(&h->mutex);
+	__atomic_store_n(&h->word, sync_mutex_of(&h->mutex)->word, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&h->go, __ATOMIC_ACQUIRE))
+		sleep_ns(NS_PER_MS / 10);
+	__atomic_store_n(&h->go, 0, __ATOMIC_RELEASE);
+	rtkvm_mutex_unlock(&h->mutex);
+}
+
+static void until_word(struct held *h, uint32_t word)
+{
+	for (int i = 0; __atomic_load_n(&h->word, __ATOMIC_ACQUIRE) != word; i++) {
+		ck_assert_msg(i < 50000, "%#x instead of %#x", h->word, word);
+		sleep_ns(NS_PER_MS / 10);
+	}
+}
+
+/* The last of those that waited has it without the bit of waiters: it unlocks without a call. */
+START_TEST(last_has_no_waiters)
+{
+	struct held h = { .mutex = RTKVM_MUTEX_INIT };
+	struct thread t[2];
+
+	rtkvm_mutex_lock(&h.mutex);
+	for (int i = 0; i < 2; i++) {
+		thread_start(&t[i], 0, -1, hold_and_look, &h);
+		ck_assert(until_sleeps_in(t[i].tid, FUTEX_LOCK_PI));
+	}
+	rtkvm_mutex_unlock(&h.mutex);
+	until_word(&h, (uint32_t)t[0].tid | FUTEX_WAITERS);
+	__atomic_store_n(&h.go, 1, __ATOMIC_RELEASE);
+	until_word(&h, (uint32_t)t[1].tid);
+	__atomic_store_n(&h.go, 1, __ATOMIC_RELEASE);
+	for (int i = 0; i < 2; i++) {
+		thread_join(&t[i]);
+		ck_assert_int_eq(t[i].result, 0);
+	}
+}
+END_TEST
+
 /* Two threads that wait for each other: the kernel finds the ring. */
 static struct rtkvm_mutex ring[2] = { RTKVM_MUTEX_INIT, RTKVM_MUTEX_INIT };
 static void ring_second(struct thread *self)
@@ -422,6 +472,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(t, forked);
 	tcase_add_test(t, shared);
 	tcase_add_test(t, statistics);
+	tcase_add_test(t, last_has_no_waiters);
 	tcase_add_test(t, deadlock);
 	suite_add_tcase(s, t);
 	return s;
