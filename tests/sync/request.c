@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -153,6 +154,57 @@ START_TEST(there_and_back)
 }
 END_TEST
 
+/*
+ * A server looks for the next request before it sleeps if its client was on
+ * another CPU, and only then: by the server's time on the CPU. Of the loop:
+ * server below and above the client, and on another CPU.
+ */
+#define LOOKS 40
+static const struct {
+	int client, server, cpus;
+} looks[] = { { 20, 10, 1 }, { 10, 20, 1 }, { 20, 10, 2 } };
+
+static void *ask_seldom(void *arg)
+{
+	for (uint64_t i = 0; i < LOOKS; i++) {
+		ask(i);
+		ipc_sleep_ms(3); /* for which the server sleeps, at last */
+	}
+	return arg;
+}
+
+START_TEST(server_looks_for_clients_elsewhere)
+{
+	struct ipc_thread client = { .fn = ask_seldom, .priority = looks[_i].client };
+	int last = ipc_cpu(), first = 0;
+	struct timespec used;
+	clockid_t clock;
+	cpu_set_t set;
+
+	if (!ipc_may_fifo())
+		SKIP_TEST("may not raise threads (SCHED_FIFO)");
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(set), &set), 0);
+	while (!CPU_ISSET(first, &set))
+		first++;
+	if (looks[_i].cpus > 1 && first == last)
+		SKIP_TEST("needs two CPUs");
+	server.priority = looks[_i].server;
+	server.cpu = last;
+	client.cpu = looks[_i].cpus > 1 ? first : last;
+	start(0, 0, RTKVM_PORT_SPIN_MAX_NS);
+	ipc_start(&client);
+	ipc_join(&client);
+	ck_assert_int_eq(pthread_getcpuclockid(server.thread, &clock), 0);
+	ck_assert_int_eq(clock_gettime(clock, &used), 0);
+	stop();
+	printf("# %ld us\n", (long)used.tv_sec * 1000000 + used.tv_nsec / 1000);
+	if (looks[_i].cpus > 1)
+		ck_assert(used.tv_sec || used.tv_nsec >= LOOKS / 2 * 1000000);
+	else
+		ck_assert(!used.tv_sec && used.tv_nsec < LOOKS / 2 * 1000000);
+}
+END_TEST
+
 START_TEST(errors)
 {
 	struct rtkvm_port_options o;
@@ -162,6 +214,8 @@ START_TEST(errors)
 
 	ck_assert_int_eq(rtkvm_port_init(NULL, NULL), -EINVAL);
 	rtkvm_port_options_init(&o, sizeof(o));
+	ck_assert_uint_eq(o.client_spin_ns, 0);
+	ck_assert_uint_eq(o.server_spin_ns, RTKVM_PORT_SPIN_DEFAULT_NS);
 	o.flags = 0x80;
 	ck_assert_int_eq(rtkvm_port_init(&port, &o), -EINVAL);
 	o.flags = 0;
@@ -366,6 +420,7 @@ Suite *rtkvm_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, there_and_back, 0, 2);
 	tcase_add_test(tc, errors);
+	tcase_add_loop_test(tc, server_looks_for_clients_elsewhere, 0, 3);
 	tcase_add_loop_test(tc, withdrawn_in_time, 0, 2);
 	tcase_add_loop_test(tc, withdrawn_before_received, 0, 2);
 	tcase_add_test(tc, server_in_poll);
