@@ -21,25 +21,6 @@ int sync_until_check(const struct sync_until *until)
 	return until->time->tv_sec < 0 ? -ETIMEDOUT : 0;
 }
 
-/* Kernels before 5.14 know CLOCK_REALTIME alone. */
-static int lock_pi_realtime(uint32_t *word, const struct timespec *until, bool shared)
-{
-	struct timespec mono, real;
-
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &real);
-	real.tv_sec += until->tv_sec - mono.tv_sec;
-	real.tv_nsec += until->tv_nsec - mono.tv_nsec;
-	if (real.tv_nsec < 0) {
-		real.tv_nsec += 1000000000;
-		real.tv_sec--;
-	} else if (real.tv_nsec >= 1000000000) {
-		real.tv_nsec -= 1000000000;
-		real.tv_sec++;
-	}
-	return futex_lock_pi(word, &real, true, shared);
-}
-
 static void queue(struct sync_mutex *m)
 {
 	__atomic_fetch_add(&m->queued, 1, __ATOMIC_SEQ_CST);
@@ -83,8 +64,6 @@ int sync_acquire(struct sync_mutex *m, uint32_t kind, uint32_t tid,
 	for (;;) {
 		/* M2 */
 		ret = futex_lock_pi(&m->word, time, realtime, shared);
-		if (ret == -ENOSYS && time && !realtime)
-			ret = lock_pi_realtime(&m->word, time, shared);
 		if (ret != -EINTR && ret != -EAGAIN)
 			break;
 		sync_count(kind, &m->retries);

@@ -4,13 +4,10 @@
  * are in robust.c, ceilings in ceiling.c.
  */
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/futex.h>
-#include <linux/seccomp.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +16,7 @@
 
 #include "support/test.h"
 #include "../lib/sync/mutex.h"
+#include "sync/no-lock-pi2.h"
 #include "sync/support.h"
 
 static void make(struct rtkvm_mutex *m, uint32_t type, uint32_t flags)
@@ -173,25 +171,6 @@ START_TEST(timed)
 	thread_join(&t);
 }
 END_TEST
-
-/* A kernel before 5.14 has no FUTEX_LOCK_PI2. */
-static bool forbid_lock_pi2(void)
-{
-	const struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, FUTEX_CMD_MASK),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 13, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]),
-				      .filter = (struct sock_filter *)(uintptr_t)filter };
-
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
 
 START_TEST(older_kernel)
 {

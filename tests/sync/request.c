@@ -13,6 +13,7 @@
 #include <rtkvm/sync_request.h>
 
 #include "ipc-support.h"
+#include "sync/no-lock-pi2.h"
 
 enum { OP_STOP, OP_DOUBLE, OP_WAIT, OP_MEET };
 
@@ -151,6 +152,22 @@ START_TEST(there_and_back)
 	ck_assert_uint_eq(stats.withdrawn + stats.abandoned + stats.deaths, 0);
 	ck_assert_msg(stats.contended >= MEETINGS * (CLIENTS - 1), "not exercised: contended %lu times",
 		      (unsigned long)stats.contended);
+}
+END_TEST
+
+/* A kernel that counts PI waits on CLOCK_REALTIME alone. */
+START_TEST(older_kernel)
+{
+	struct rtkvm_request r = { .op = OP_WAIT };
+	struct timespec until;
+
+	start(0, 0, 0);
+	if (forbid_lock_pi2()) {
+		until = ipc_after(CLOCK_MONOTONIC, 40);
+		ck_assert_int_eq(rtkvm_port_call(&port, &r, CLOCK_MONOTONIC, &until), -EINPROGRESS);
+	}
+	__atomic_store_n(&let_go, 1, __ATOMIC_RELEASE);
+	stop();
 }
 END_TEST
 
@@ -420,6 +437,7 @@ Suite *rtkvm_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, there_and_back, 0, 2);
 	tcase_add_test(tc, errors);
+	tcase_add_test(tc, older_kernel);
 	tcase_add_loop_test(tc, server_looks_for_clients_elsewhere, 0, 3);
 	tcase_add_loop_test(tc, withdrawn_in_time, 0, 2);
 	tcase_add_loop_test(tc, withdrawn_before_received, 0, 2);
