@@ -66,6 +66,9 @@ enum {
 /** Longest time to spin. ns */
 #define RTKVM_PORT_SPIN_MAX_NS UINT32_C(1000000)
 
+/** How long a server looks for the next request unless told otherwise. ns */
+#define RTKVM_PORT_SPIN_DEFAULT_NS UINT32_C(20000)
+
 /** Options of rtkvm_port_init(). Initialise with rtkvm_port_options_init(). */
 struct rtkvm_port_options {
 	size_t size;             /**< set by rtkvm_port_options_init() */
@@ -75,8 +78,12 @@ struct rtkvm_port_options {
 				  *   lend its priority before it sleeps: that much later
 				  *   may the reply come. 0 to RTKVM_PORT_SPIN_MAX_NS;
 				  *   default 0 */
-	uint32_t server_spin_ns; /**< how long the server looks for a request before it
-				  *   sleeps; the same range; default 0 */
+	uint32_t server_spin_ns; /**< how long the server looks for the next request before
+				  *   it sleeps, at its own priority, if the last client was
+				  *   on another CPU. So much longer do threads below it on
+				  *   its CPU wait after each request. 0 (it sleeps at once)
+				  *   to RTKVM_PORT_SPIN_MAX_NS; default
+				  *   RTKVM_PORT_SPIN_DEFAULT_NS */
 	uint32_t reserved0;      /**< 0 */
 	struct rtkvm_event_fd *bell; /**< set at each request, for a server that sits in
 				  *   poll(2) and receives with a time that is over; it

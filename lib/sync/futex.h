@@ -69,18 +69,42 @@ static inline int futex_wake(uint32_t *word, int count, bool shared)
 	return sync_futex(word, FUTEX_WAKE | futex_flag(shared), (uint32_t)count, NULL, NULL, 0);
 }
 
+/* The same time on CLOCK_REALTIME, as long as nobody sets that. */
+static inline struct timespec futex_realtime(const struct timespec *until)
+{
+	struct timespec mono, real;
+
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_gettime(CLOCK_REALTIME, &real);
+	real.tv_sec += until->tv_sec - mono.tv_sec;
+	real.tv_nsec += until->tv_nsec - mono.tv_nsec;
+	if (real.tv_nsec < 0) {
+		real.tv_nsec += 1000000000;
+		real.tv_sec--;
+	} else if (real.tv_nsec >= 1000000000) {
+		real.tv_nsec -= 1000000000;
+		real.tv_sec++;
+	}
+	return real;
+}
+
 /*
  * Acquire a priority-inheriting futex. FUTEX_LOCK_PI counts time on
- * CLOCK_REALTIME alone; FUTEX_LOCK_PI2 (Linux 5.14) on either. 0, -ETIMEDOUT,
- * -EAGAIN and -EINTR (once more), -ESRCH (the owner is gone), -EDEADLK,
- * -EINVAL, -ENOMEM, -EPERM, -ENOSYS (no FUTEX_LOCK_PI2).
+ * CLOCK_REALTIME alone; FUTEX_LOCK_PI2 (Linux 5.14) on either, and where there is
+ * none the time is converted. 0, -ETIMEDOUT, -EAGAIN and -EINTR (once more),
+ * -ESRCH (the owner is gone), -EDEADLK, -EINVAL, -ENOMEM, -EPERM.
  */
 static inline int futex_lock_pi(uint32_t *word, const struct timespec *until, bool realtime,
 				bool shared)
 {
 	int op = until && !realtime ? FUTEX_LOCK_PI2 : FUTEX_LOCK_PI;
+	int ret = sync_futex(word, op | futex_flag(shared), 0, until, NULL, 0);
+	struct timespec real;
 
-	return sync_futex(word, op | futex_flag(shared), 0, until, NULL, 0);
+	if (sync_likely(ret != -ENOSYS || op == FUTEX_LOCK_PI))
+		return ret;
+	real = futex_realtime(until);
+	return sync_futex(word, FUTEX_LOCK_PI | futex_flag(shared), 0, &real, NULL, 0);
 }
 
 static inline int futex_trylock_pi(uint32_t *word, bool shared)

@@ -2,7 +2,12 @@
 /*
  * Locking with a waiter, an owner that died, recursion, ceilings.
  *
- * The labels M1 to M6 are those of the model (tests/sync/model/mutex-cond.pml).
+ * The kernel hands the word over with FUTEX_WAITERS set, also when nobody else
+ * waits, and so makes the next release a system call. "queued" counts who may be
+ * in the kernel's queue: raised before, lowered after. Where it is 0 the new
+ * owner takes the bit away.
+ *
+ * The labels M1 to M8 are those of the model (tests/sync/model/mutex-cond.pml).
  */
 #include "mutex-slow.h"
 
@@ -16,23 +21,28 @@ int sync_until_check(const struct sync_until *until)
 	return until->time->tv_sec < 0 ? -ETIMEDOUT : 0;
 }
 
-/* Kernels before 5.14 know CLOCK_REALTIME alone. */
-static int lock_pi_realtime(uint32_t *word, const struct timespec *until, bool shared)
+static void queue(struct sync_mutex *m)
 {
-	struct timespec mono, real;
+	__atomic_fetch_add(&m->queued, 1, __ATOMIC_SEQ_CST);
+}
 
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &real);
-	real.tv_sec += until->tv_sec - mono.tv_sec;
-	real.tv_nsec += until->tv_nsec - mono.tv_nsec;
-	if (real.tv_nsec < 0) {
-		real.tv_nsec += 1000000000;
-		real.tv_sec--;
-	} else if (real.tv_nsec >= 1000000000) {
-		real.tv_nsec -= 1000000000;
-		real.tv_sec++;
-	}
-	return futex_lock_pi(word, &real, true, shared);
+static bool leave_queue(struct sync_mutex *m)
+{
+	return __atomic_sub_fetch(&m->queued, 1, __ATOMIC_SEQ_CST) == 0;
+}
+
+/* The owner, having left the queue as its last. */
+static void take_bit_away(struct sync_mutex *m, uint32_t tid)
+{
+	uint32_t word = tid | FUTEX_WAITERS;
+
+	/* M7 */
+	if (!__atomic_compare_exchange_n(&m->word, &word, tid, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_RELAXED))
+		return;
+	/* M8: who came in between may not have set it, seeing that it was set */
+	if (__atomic_load_n(&m->queued, __ATOMIC_SEQ_CST))
+		__atomic_fetch_or(&m->word, FUTEX_WAITERS, __ATOMIC_SEQ_CST);
 }
 
 int sync_acquire(struct sync_mutex *m, uint32_t kind, uint32_t tid,
@@ -50,17 +60,18 @@ int sync_acquire(struct sync_mutex *m, uint32_t kind, uint32_t tid,
 		return ret;
 	if (kind & SYNC_STATS)
 		__atomic_fetch_add(&m->contended, 1, __ATOMIC_RELAXED);
+	queue(m);
 	for (;;) {
 		/* M2 */
 		ret = futex_lock_pi(&m->word, time, realtime, shared);
-		if (ret == -ENOSYS && time && !realtime)
-			ret = lock_pi_realtime(&m->word, time, shared);
 		if (ret != -EINTR && ret != -EAGAIN)
 			break;
 		sync_count(kind, &m->retries);
 	}
 	if (!ret)
 		sync_tsan_acquire(&m->word);
+	if (leave_queue(m) && !ret)
+		take_bit_away(m, tid);
 	return ret;
 }
 
@@ -260,6 +271,7 @@ void sync_suspend(struct sync_mutex *m, uint32_t tid, struct sync_suspended *s)
 	s->kind = kind;
 	s->depth = m->depth;
 	s->ceiling = m->pushed;
+	queue(m);
 	m->depth = 0;
 	m->pushed = 0;
 	if (kind & SYNC_ROBUST) {
@@ -278,6 +290,8 @@ int sync_resume(struct sync_mutex *m, uint32_t tid, const struct sync_suspended 
 {
 	int entered = 0, ret = 0;
 
+	if (leave_queue(m) && given)
+		take_bit_away(m, tid);
 	if (s->ceiling) {
 		entered = enter(s->kind);
 		if (entered < 0)

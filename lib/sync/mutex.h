@@ -46,7 +46,8 @@ struct sync_mutex {
 	uint64_t contended;
 	uint32_t retries;
 	uint32_t boosts;
-	uint64_t reserved;
+	uint32_t queued;   /* threads that the kernel may have in the word's queue, or more */
+	uint32_t reserved;
 } __attribute__((__may_alias__));
 
 _Static_assert(sizeof(struct sync_mutex) == sizeof(struct rtkvm_mutex), "public size");

@@ -111,6 +111,8 @@ static int request_reply(struct sync_port *p, struct rtkvm_request *request,
 	err = prepare(p, server, until);
 	if (err < 0)
 		return err;
+	if (p->server_spin_ns)
+		__atomic_store_n(&p->client_cpu, sched_getcpu(), __ATOMIC_RELAXED);
 	p->request = *request;
 	sync_tsan_release(&p->request);
 	__atomic_store_n(&p->reply.word, server, __ATOMIC_SEQ_CST);

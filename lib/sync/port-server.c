@@ -91,9 +91,17 @@ static bool long_over(const struct sync_until *until)
 	return until->time && !until->time->tv_sec && !until->time->tv_nsec;
 }
 
+/* A client of the same CPU could not run meanwhile. */
+static bool worth_looking(const struct sync_port *p)
+{
+	int32_t client = __atomic_load_n(&p->client_cpu, __ATOMIC_RELAXED);
+
+	return p->server_spin_ns && client >= 0 && client != sched_getcpu();
+}
+
 static int receive(struct sync_port *p, const struct sync_until *until)
 {
-	bool spun = !p->server_spin_ns;
+	bool look = worth_looking(p);
 
 	for (;;) {
 		int err = 0;
@@ -102,8 +110,8 @@ static int receive(struct sync_port *p, const struct sync_until *until)
 			return 0;
 		if (long_over(until))
 			return -ETIMEDOUT;
-		if (!spun) {
-			spun = true;
+		if (look) {
+			look = false;
 			port_spin(&p->state, UINT32_MAX, PORT_POSTED, true, p->server_spin_ns);
 			continue;
 		}

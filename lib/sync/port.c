@@ -28,6 +28,8 @@ void rtkvm_port_options_init(struct rtkvm_port_options *options, size_t size)
 		return;
 	memset(options, 0, size);
 	options->size = size;
+	if (size >= offsetof(struct rtkvm_port_options, reserved0))
+		options->server_spin_ns = RTKVM_PORT_SPIN_DEFAULT_NS;
 }
 
 static int check(const struct rtkvm_port_options *o)
@@ -50,7 +52,8 @@ static int check(const struct rtkvm_port_options *o)
 
 int rtkvm_port_init(struct rtkvm_port *port, const struct rtkvm_port_options *options)
 {
-	struct rtkvm_port_options o = { .size = sizeof(o) };
+	struct rtkvm_port_options o = { .size = sizeof(o),
+					.server_spin_ns = RTKVM_PORT_SPIN_DEFAULT_NS };
 	struct sync_port *p = (struct sync_port *)port;
 	int err = 0;
 
@@ -68,7 +71,7 @@ int rtkvm_port_init(struct rtkvm_port *port, const struct rtkvm_port_options *op
 	p->client_spin_ns = o.client_spin_ns;
 	p->server_spin_ns = o.server_spin_ns;
 	p->event = o.bell;
-	p->cpu = -1;
+	p->cpu = p->client_cpu = -1;
 	p->forks = sync_forks;
 	return 0;
 }

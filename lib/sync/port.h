@@ -52,8 +52,8 @@ struct __attribute__((may_alias)) sync_port {
 	uint32_t forks; /* of a private port: which process opened it */
 	uint32_t client_spin_ns;
 	uint32_t server_spin_ns;
-	int32_t cpu; /* where the server was last seen */
-	uint32_t unused;
+	int32_t cpu;        /* where the server was last seen */
+	int32_t client_cpu; /* where the last client was; -1: none yet */
 	struct rtkvm_event_fd *event;
 	uint64_t calls, contended, lent, wakes, withdrawn, abandoned, deaths;
 	uint64_t reserved[13];

@@ -107,10 +107,11 @@ struct row {
 	int peer, peer_ceiling;
 };
 
-static int run(const struct row *r)
+/* measured: our mutex, or a floor in its place */
+static int run(const struct row *r, bench_fn *measured)
 {
 	struct mutexes m;
-	struct bench b = { r->name, r->peer_name, ours, r->fn, &m };
+	struct bench b = { r->name, r->peer_name, measured, r->fn, &m };
 
 	make(&m, r->protocol, r->ceiling, r->peer, r->peer_ceiling);
 	if (rtkvm_mutex_lock(&m.ours) || rtkvm_mutex_unlock(&m.ours) ||
@@ -148,6 +149,12 @@ static const struct row with_ceiling[] = {
 	  50 },
 	{ "ceiling CHECKED", "glibc PI", theirs, RTKVM_MUTEX_CHECKED, 60, INHERIT, 0 },
 };
+static const struct row two_changes = {
+	"floor: two changes", "glibc PROTECT, below", theirs, RTKVM_MUTEX_EAGER, 60, PROTECT, 60,
+};
+static const struct row looks_and_changes = {
+	"floor: looks, changes", "glibc PROTECT, below", theirs, RTKVM_MUTEX_EAGER, 60, PROTECT, 60,
+};
 
 int main(void)
 {
@@ -156,14 +163,15 @@ int main(void)
 	bool fifo = sched_setscheduler(0, SCHED_FIFO, &param) == 0;
 
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
-		if (run(&plain[i]) < 0)
+		if (run(&plain[i], ours) < 0)
 			return 1;
 	if (!fifo) {
 		fprintf(stderr, "ceilings are left out: no SCHED_FIFO here\n");
 		return 0;
 	}
 	for (size_t i = 0; i < sizeof(with_ceiling) / sizeof(with_ceiling[0]); i++)
-		if (run(&with_ceiling[i]) < 0)
+		if (run(&with_ceiling[i], ours) < 0)
 			return 1;
-	return 0;
+	return run(&two_changes, raise_and_lower) < 0 ||
+	       run(&looks_and_changes, look_raise_look_lower) < 0;
 }

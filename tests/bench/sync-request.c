@@ -2,8 +2,8 @@
 /*
  * A request and its reply, against the same through two eventfds, where nobody
  * lends a priority: on one CPU with the client above and below the server, on
- * two CPUs, and on two CPUs with both sides looking for a while before they
- * sleep.
+ * two CPUs as made by default (the server looks for a while before it sleeps),
+ * with nobody looking, and with both sides looking for long.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -100,6 +100,8 @@ static void call_eventfd(void *arg, uint64_t times)
 	}
 }
 
+#define DEFAULTS UINT32_MAX
+
 static int run(const char *name, int cpu, int priority, uint32_t spin_ns)
 {
 	struct pair p = { .cpu = cpu, .priority = priority };
@@ -110,7 +112,8 @@ static int run(const char *name, int cpu, int priority, uint32_t spin_ns)
 	int err;
 
 	rtkvm_port_options_init(&o, sizeof(o));
-	o.client_spin_ns = o.server_spin_ns = spin_ns;
+	if (spin_ns != DEFAULTS)
+		o.client_spin_ns = o.server_spin_ns = spin_ns;
 	p.to_server = eventfd(0, EFD_CLOEXEC);
 	p.to_client = eventfd(0, EFD_CLOEXEC);
 	if (rtkvm_port_init(&p.port, &o) < 0 || p.to_server < 0 || p.to_client < 0)
@@ -142,13 +145,14 @@ int main(void)
 	while (first < last && !CPU_ISSET(first, &set))
 		first++;
 	become(50, -1);
-	if (run("request, one CPU, client above", last, 10, 0) < 0 ||
-	    run("request, one CPU, client below", last, 60, 0) < 0)
+	if (run("request, one CPU, client above", last, 10, DEFAULTS) < 0 ||
+	    run("request, one CPU, client below", last, 60, DEFAULTS) < 0)
 		return 1;
 	if (first == last) {
 		fprintf(stderr, "one CPU: nothing to say about two\n");
 		return 0;
 	}
-	return run("request, two CPUs", first, 50, 0) < 0 ||
+	return run("request, two CPUs", first, 50, DEFAULTS) < 0 ||
+	       run("request, two CPUs, nobody looks", first, 50, 0) < 0 ||
 	       run("request, two CPUs, spinning", first, 50, 100000) < 0;
 }

@@ -6,24 +6,7 @@
 # which spin must refute.
 . "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 
-read -ra cc <<<"$CC"
-
-# Build and run a verifier for a variant of a model: prints its verdict.
-search() {
-	local dir=$tmp/$RANDOM$RANDOM
-	mkdir "$dir" && cd "$dir" || return
-	# shellcheck disable=SC2086 # words
-	spin $2 -a "$top_srcdir/tests/sync/model/$1.pml" >spin.log 2>&1 || { cat spin.log; return; }
-	"${cc[@]}" -O2 -w -DSAFETY -DCOLLAPSE -o pan pan.c || return
-	timeout 300 ./pan -m1000000 >pan.log 2>&1
-	if grep -q 'errors: 0' pan.log && ! grep -q 'Search not completed' pan.log; then
-		echo "holds"
-	elif grep -q 'errors: 1' pan.log; then
-		grep -oE 'invalid end state|assertion violated' pan.log | head -n 1
-	else
-		tail -n 20 pan.log
-	fi
-}
+. "$top_srcdir/tests/sync/spin.sh"
 
 if ! have spin; then
 	skip "the models" "no spin"

@@ -4,13 +4,10 @@
  * are in robust.c, ceilings in ceiling.c.
  */
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/futex.h>
-#include <linux/seccomp.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +15,8 @@
 #include <rtkvm/rtkvm.h>
 
 #include "support/test.h"
+#include "../lib/sync/mutex.h"
+#include "sync/no-lock-pi2.h"
 #include "sync/support.h"
 
 static void make(struct rtkvm_mutex *m, uint32_t type, uint32_t flags)
@@ -173,25 +172,6 @@ START_TEST(timed)
 }
 END_TEST
 
-/* A kernel before 5.14 has no FUTEX_LOCK_PI2. */
-static bool forbid_lock_pi2(void)
-{
-	const struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, FUTEX_CMD_MASK),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 13, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]),
-				      .filter = (struct sock_filter *)(uintptr_t)filter };
-
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 START_TEST(older_kernel)
 {
 	struct rtkvm_mutex m = RTKVM_MUTEX_INIT;
@@ -297,7 +277,17 @@ struct counted {
 	struct rtkvm_mutex mutex;
 	volatile uint64_t count;
 	void *child_address;
+	bool ended; /* one of the two */
 };
+
+/* The other one comes to wait, or needs it no more. */
+static void until_wanted(struct counted *c)
+{
+	while (!(__atomic_load_n(&sync_mutex_of(&c->mutex)->word, __ATOMIC_ACQUIRE) &
+		 FUTEX_WAITERS) &&
+	       !__atomic_load_n(&c->ended, __ATOMIC_ACQUIRE))
+		sleep_ns(20000);
+}
 
 static void count_up(struct counted *c, int times)
 {
@@ -306,10 +296,11 @@ static void count_up(struct counted *c, int times)
 			_exit(2);
 		c->count = c->count + 1;
 		if (i % 64 == 0)
-			sleep_ns(20000); /* the other one comes to wait */
+			until_wanted(c);
 		if (rtkvm_mutex_unlock(&c->mutex))
 			_exit(2);
 	}
+	__atomic_store_n(&c->ended, true, __ATOMIC_RELEASE);
 }
 
 START_TEST(shared)
@@ -335,7 +326,7 @@ START_TEST(shared)
 	ck_assert_uint_eq(c->count, 2 * (uint64_t)times);
 	ck_assert_ptr_ne(c->child_address, c);
 	ck_assert_int_eq(rtkvm_mutex_get_stats(&c->mutex, &stats), 0);
-	ck_assert_msg(stats.contended > 100, "not exercised: contended %d times only",
+	ck_assert_msg(stats.contended >= (uint64_t)times / 64, "not exercised: contended %d times only",
 		      (int)stats.contended);
 	close(fd);
 }
@@ -364,6 +355,56 @@ START_TEST(statistics)
 	stats.size = 3;
 	ck_assert_int_eq(rtkvm_mutex_get_stats(&m, &stats), -EINVAL);
 	ck_assert_int_eq(rtkvm_mutex_get_stats(&m, NULL), -EINVAL);
+}
+END_TEST
+
+/* Holds it until told to go on. */
+struct held {
+	struct rtkvm_mutex mutex;
+	uint32_t word; /* as it was when a thread had got it */
+	int go;
+};
+
+static void hold_and_look(struct thread *self)
+{
+	struct held *h = self->arg;
+
+	self->result = rtkvm_mutex_lock(&h->mutex);
+	__atomic_store_n(&h->word, sync_mutex_of(&h->mutex)->word, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&h->go, __ATOMIC_ACQUIRE))
+		sleep_ns(NS_PER_MS / 10);
+	__atomic_store_n(&h->go, 0, __ATOMIC_RELEASE);
+	rtkvm_mutex_unlock(&h->mutex);
+}
+
+static void until_word(struct held *h, uint32_t word)
+{
+	for (int i = 0; __atomic_load_n(&h->word, __ATOMIC_ACQUIRE) != word; i++) {
+		ck_assert_msg(i < 50000, "%#x instead of %#x", h->word, word);
+		sleep_ns(NS_PER_MS / 10);
+	}
+}
+
+/* The last of those that waited has it without the bit of waiters: it unlocks without a call. */
+START_TEST(last_has_no_waiters)
+{
+	struct held h = { .mutex = RTKVM_MUTEX_INIT };
+	struct thread t[2];
+
+	rtkvm_mutex_lock(&h.mutex);
+	for (int i = 0; i < 2; i++) {
+		thread_start(&t[i], 0, -1, hold_and_look, &h);
+		ck_assert(until_sleeps_in(t[i].tid, FUTEX_LOCK_PI));
+	}
+	rtkvm_mutex_unlock(&h.mutex);
+	until_word(&h, (uint32_t)t[0].tid | FUTEX_WAITERS);
+	__atomic_store_n(&h.go, 1, __ATOMIC_RELEASE);
+	until_word(&h, (uint32_t)t[1].tid);
+	__atomic_store_n(&h.go, 1, __ATOMIC_RELEASE);
+	for (int i = 0; i < 2; i++) {
+		thread_join(&t[i]);
+		ck_assert_int_eq(t[i].result, 0);
+	}
 }
 END_TEST
 
@@ -410,6 +451,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(t, forked);
 	tcase_add_test(t, shared);
 	tcase_add_test(t, statistics);
+	tcase_add_test(t, last_has_no_waiters);
 	tcase_add_test(t, deadlock);
 	suite_add_tcase(s, t);
 	return s;

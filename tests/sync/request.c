@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,13 +13,31 @@
 #include <rtkvm/sync_request.h>
 
 #include "ipc-support.h"
+#include "sync/no-lock-pi2.h"
 
-enum { OP_STOP, OP_DOUBLE, OP_WAIT };
+enum { OP_STOP, OP_DOUBLE, OP_WAIT, OP_MEET };
 
 static const struct timespec never = { 0, 0 };
 
 static struct rtkvm_port port;
 static uint32_t let_go, taken;
+
+#define CLIENTS 4
+#define MEETINGS 400
+static pthread_barrier_t all_clients;
+
+/* Reply to the first of requests that all clients make at once when the others wait. */
+static void meet(const struct rtkvm_request *r)
+{
+	struct rtkvm_port_stats stats = { .size = sizeof(stats) };
+	uint64_t end = ipc_now_ns() + UINT64_C(20000000000);
+
+	do {
+		ck_assert_int_eq(rtkvm_port_get_stats(&port, &stats), 0);
+		ck_assert_msg(ipc_now_ns() < end, "%lu wait", (unsigned long)stats.contended);
+		sched_yield();
+	} while (stats.contended < r->arg[0]);
+}
 
 static void *serve(void *arg)
 {
@@ -31,6 +50,8 @@ static void *serve(void *arg)
 		__atomic_fetch_add(&taken, 1, __ATOMIC_RELEASE);
 		if (r.op == OP_WAIT)
 			ipc_wait_value(&let_go, 1);
+		if (r.op == OP_MEET)
+			meet(&r);
 		for (int i = 0; i < 6; i++)
 			r.arg[i] *= 2;
 		r.result = -7;
@@ -78,12 +99,29 @@ static void ask(uint64_t n)
 		ck_assert_uint_eq(r.arg[i], 2 * (n + i));
 }
 
+/* With the others, so that all but one wait for their turn. */
+static void ask_together(void)
+{
+	struct rtkvm_port_stats stats = { .size = sizeof(stats) };
+	struct rtkvm_request r = { .op = OP_MEET };
+
+	pthread_barrier_wait(&all_clients);
+	/* nobody is calling now */
+	ck_assert_int_eq(rtkvm_port_get_stats(&port, &stats), 0);
+	r.arg[0] = stats.contended + CLIENTS - 1;
+	pthread_barrier_wait(&all_clients);
+	ck_assert_int_eq(rtkvm_port_call(&port, &r, CLOCK_MONOTONIC, NULL), 0);
+}
+
 static void *ask_many(void *arg)
 {
 	uint64_t first = *(const uint64_t *)arg;
 
-	for (uint64_t i = 0; i < 5000; i++)
+	for (uint64_t i = 0; i < 5000; i++) {
 		ask(first + i);
+		if (i < MEETINGS)
+			ask_together();
+	}
 	return NULL;
 }
 
@@ -92,27 +130,95 @@ static const uint32_t spins[] = { 0, 50000 };
 
 START_TEST(there_and_back)
 {
-	struct ipc_thread c[4];
-	uint64_t first[4];
+	struct ipc_thread c[CLIENTS];
+	uint64_t first[CLIENTS];
 	struct rtkvm_port_stats stats = { .size = sizeof(stats) };
 
 	start(RTKVM_PORT_STATS, spins[_i], spins[_i]);
 	for (uint64_t i = 0; i < 1000; i++)
 		ask(i);
-	for (uint64_t i = 0; i < 4; i++) {
+	ck_assert_int_eq(pthread_barrier_init(&all_clients, NULL, CLIENTS), 0);
+	for (uint64_t i = 0; i < CLIENTS; i++) {
 		first[i] = i << 32;
 		c[i] = (struct ipc_thread){ .fn = ask_many, .arg = &first[i], .cpu = -1 };
 		ipc_start(&c[i]);
 	}
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < CLIENTS; i++)
 		ipc_join(&c[i]);
 	stop();
-	ck_assert_uint_eq(taken, 1000 + 4 * 5000 + 1);
+	ck_assert_uint_eq(taken, 1000 + CLIENTS * (5000 + MEETINGS) + 1);
 	ck_assert_int_eq(rtkvm_port_get_stats(&port, &stats), 0);
 	ck_assert_uint_eq(stats.calls, taken);
 	ck_assert_uint_eq(stats.withdrawn + stats.abandoned + stats.deaths, 0);
-	ck_assert_msg(stats.contended > 1000, "not exercised: contended %lu times",
+	ck_assert_msg(stats.contended >= MEETINGS * (CLIENTS - 1), "not exercised: contended %lu times",
 		      (unsigned long)stats.contended);
+}
+END_TEST
+
+/* A kernel that counts PI waits on CLOCK_REALTIME alone. */
+START_TEST(older_kernel)
+{
+	struct rtkvm_request r = { .op = OP_WAIT };
+	struct timespec until;
+
+	start(0, 0, 0);
+	if (forbid_lock_pi2()) {
+		until = ipc_after(CLOCK_MONOTONIC, 40);
+		ck_assert_int_eq(rtkvm_port_call(&port, &r, CLOCK_MONOTONIC, &until), -EINPROGRESS);
+	}
+	__atomic_store_n(&let_go, 1, __ATOMIC_RELEASE);
+	stop();
+}
+END_TEST
+
+/*
+ * A server looks for the next request before it sleeps if its client was on
+ * another CPU, and only then: by the server's time on the CPU. Of the loop:
+ * server below and above the client, and on another CPU.
+ */
+#define LOOKS 40
+static const struct {
+	int client, server, cpus;
+} looks[] = { { 20, 10, 1 }, { 10, 20, 1 }, { 20, 10, 2 } };
+
+static void *ask_seldom(void *arg)
+{
+	for (uint64_t i = 0; i < LOOKS; i++) {
+		ask(i);
+		ipc_sleep_ms(3); /* for which the server sleeps, at last */
+	}
+	return arg;
+}
+
+START_TEST(server_looks_for_clients_elsewhere)
+{
+	struct ipc_thread client = { .fn = ask_seldom, .priority = looks[_i].client };
+	int last = ipc_cpu(), first = 0;
+	struct timespec used;
+	clockid_t clock;
+	cpu_set_t set;
+
+	if (!ipc_may_fifo())
+		SKIP_TEST("may not raise threads (SCHED_FIFO)");
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(set), &set), 0);
+	while (!CPU_ISSET(first, &set))
+		first++;
+	if (looks[_i].cpus > 1 && first == last)
+		SKIP_TEST("needs two CPUs");
+	server.priority = looks[_i].server;
+	server.cpu = last;
+	client.cpu = looks[_i].cpus > 1 ? first : last;
+	start(0, 0, RTKVM_PORT_SPIN_MAX_NS);
+	ipc_start(&client);
+	ipc_join(&client);
+	ck_assert_int_eq(pthread_getcpuclockid(server.thread, &clock), 0);
+	ck_assert_int_eq(clock_gettime(clock, &used), 0);
+	stop();
+	printf("# %ld us\n", (long)used.tv_sec * 1000000 + used.tv_nsec / 1000);
+	if (looks[_i].cpus > 1)
+		ck_assert(used.tv_sec || used.tv_nsec >= LOOKS / 2 * 1000000);
+	else
+		ck_assert(!used.tv_sec && used.tv_nsec < LOOKS / 2 * 1000000);
 }
 END_TEST
 
@@ -125,6 +231,8 @@ START_TEST(errors)
 
 	ck_assert_int_eq(rtkvm_port_init(NULL, NULL), -EINVAL);
 	rtkvm_port_options_init(&o, sizeof(o));
+	ck_assert_uint_eq(o.client_spin_ns, 0);
+	ck_assert_uint_eq(o.server_spin_ns, RTKVM_PORT_SPIN_DEFAULT_NS);
 	o.flags = 0x80;
 	ck_assert_int_eq(rtkvm_port_init(&port, &o), -EINVAL);
 	o.flags = 0;
@@ -329,6 +437,8 @@ Suite *rtkvm_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, there_and_back, 0, 2);
 	tcase_add_test(tc, errors);
+	tcase_add_test(tc, older_kernel);
+	tcase_add_loop_test(tc, server_looks_for_clients_elsewhere, 0, 3);
 	tcase_add_loop_test(tc, withdrawn_in_time, 0, 2);
 	tcase_add_loop_test(tc, withdrawn_before_received, 0, 2);
 	tcase_add_test(tc, server_in_poll);

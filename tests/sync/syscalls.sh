@@ -59,5 +59,5 @@ counted static-below "ceiling STATIC, below it: the same" 4 2
 counted nested "a lower ceiling within a higher one: none" 0 0
 counted signal "a signal without a waiter: none" 0 0
 pair pairs "a wait and a signal after unlocking: two, with all locks and unlocks" 2
-pair pairs-locked "a wait and a signal before unlocking: with its two hand-overs four" 4
+pair pairs-locked "a wait and a signal before unlocking: three, with the hand-over" 3
 finish

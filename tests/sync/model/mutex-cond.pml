@@ -2,7 +2,7 @@
 /*
  * Model of the mutex and the condition variable, for spin: three threads, the
  * futex operations of the kernel, and every order in which their steps can
- * fall. Each step carries the label that it has in the C code (M1 to M6 in
+ * fall. Each step carries the label that it has in the C code (M1 to M8 in
  * lib/sync/mutex-slow.c, W1 to W6 and S1 to S4 in lib/sync/cond.c).
  *
  * The kernel's operations are one step each: they hold the futex's bucket. It
@@ -17,6 +17,8 @@
  *   RESAMPLE              mutant: each round of a wait notes seq anew. A signal
  *                         without the mutex between the last look and the note
  *                         is lost then.
+ *   NO_LOOK_AFTER         mutant: who takes the bit of waiters away does not look
+ *                         whether somebody has come meanwhile
  *
  * Checked: nobody stays behind (no invalid end state), never two in the
  * critical section, no thread that was woken says "timed out", what a dead
@@ -32,17 +34,19 @@
 #define ITEMS 2 /* all in all */
 #define NOBODY 255
 
-mtype = { START, M1, M2, M3, M4, M5, M6, W1, W2, W3, W4, W5, W6, S1, S2, S3, S4, DONE };
+mtype = { START, M1, M2, M3, M4, M5, M6, M7, M8, W1, W2, W3, W4, W5, W6, S1, S2, S3, S4, DONE };
 mtype:result = { OK, AGAIN, LATE, DEAD };
 
 /* The mutex's word: owner, and its bits. */
 byte owner = NOBODY;
 bool waiters, died;
+/* Threads that may be in the kernel's queue for it. */
+byte queued;
 /* The condition variable. */
 byte seq, nwait, sample[THREADS];
 
-/* The kernel: where each thread sleeps, and who was given the mutex meanwhile. */
-bool on_cond[THREADS], on_lock[THREADS], given[THREADS];
+/* The kernel: where each thread sleeps, who was given the mutex, and who from the queue for it. */
+bool on_cond[THREADS], on_lock[THREADS], given[THREADS], handed[THREADS];
 
 /* What is protected. */
 byte tokens, inside;
@@ -62,31 +66,77 @@ byte interrupts[THREADS];
 	:: else -> i = NOBODY \
 	fi
 
+/*
+ * The bit of waiters is set by the first of them. Whoever finds another in the
+ * queue relies on it; one that was handed the mutex is in it until it runs.
+ */
+inline set_waiters() {
+	if
+	:: on_lock[0] || on_lock[1] || on_lock[2] || handed[0] || handed[1] || handed[2]
+	:: else -> waiters = true
+	fi
+}
+
 /* FUTEX_UNLOCK_PI, and the end of an owner: to a waiter, whose word has WAITERS set. */
 inline hand_over(i) {
 	PICK(on_lock, i);
 	if
 	:: i == NOBODY -> owner = NOBODY; waiters = false
-	:: else -> owner = i; waiters = true; on_lock[i] = false; given[i] = true
+	:: else -> owner = i; waiters = true; on_lock[i] = false; given[i] = true;
+		handed[i] = true
 	fi
 }
 
 inline lock(me, ret) {
-	ret = OK;
 	atomic {
+		ret = OK;
 		at[me] = M1;
 		if
-		:: owner == NOBODY && !waiters && !died -> owner = me; given[me] = true
-		:: else ->
+		:: owner == NOBODY && !waiters && !died -> owner = me; cleared = true
+		:: else -> cleared = false; queued++
+		fi
+	}
+	if
+	:: cleared
+	:: else ->
+		atomic {
 			at[me] = M2;
 			if
 			:: owner == NOBODY -> owner = me; given[me] = true
-			:: else -> waiters = true; on_lock[me] = true
+			:: else -> set_waiters(); on_lock[me] = true
 			fi
-		fi
-	}
-	atomic { given[me] -> given[me] = false }
+		}
+		atomic { given[me] -> given[me] = false; handed[me] = false }
+		take_bit_away(me)
+	fi;
 	acquired(me, ret)
+}
+
+/* The owner, who leaves the queue. */
+inline take_bit_away(me) {
+	atomic { queued--; cleared = queued == 0 }
+	if
+	:: cleared ->
+		atomic {
+			at[me] = M7;
+			if
+			:: owner == me && waiters && !died -> waiters = false
+			:: else -> cleared = false
+			fi
+		}
+#ifndef NO_LOOK_AFTER
+		if
+		:: cleared ->
+			at[me] = M8;
+			if
+			:: queued > 0 -> waiters = true
+			:: else
+			fi
+		:: else
+		fi
+#endif
+	:: else
+	fi
 }
 
 inline acquired(me, ret) {
@@ -138,7 +188,7 @@ again:		atomic {
 					woken[i] = sample[i] != expected;
 					if
 					:: owner == NOBODY -> owner = i; given[i] = true; waiters = all
-					:: else -> waiters = true; on_lock[i] = true
+					:: else -> set_waiters(); on_lock[i] = true
 					fi;
 					if
 					:: all -> requeue_rest()
@@ -152,7 +202,7 @@ again:		atomic {
 
 inline requeue_one(n) {
 	if
-	:: on_cond[n] -> on_cond[n] = false; woken[n] = sample[n] != seq; on_lock[n] = true; waiters = true
+	:: on_cond[n] -> on_cond[n] = false; woken[n] = sample[n] != seq; on_lock[n] = true
 	:: else
 	fi
 }
@@ -167,7 +217,7 @@ inline cond_wait(me, ret, i) {
 	atomic { at[me] = W2; sample[me] = seq }
 	do
 	:: true ->
-		at[me] = W3;
+		atomic { at[me] = W3; queued++ }
 		unlock(me, i);
 		/* FUTEX_WAIT_REQUEUE_PI */
 restart:	atomic {
@@ -180,7 +230,7 @@ restart:	atomic {
 		if
 		:: slept == OK ->
 			if
-			:: atomic { given[me] -> given[me] = false }
+			:: atomic { given[me] -> given[me] = false; handed[me] = false }
 #ifdef TIMED
 			:: atomic { on_cond[me] -> on_cond[me] = false; slept = LATE }
 			:: atomic { on_lock[me] -> on_lock[me] = false; slept = LATE }
@@ -194,11 +244,11 @@ restart:	atomic {
 		fi;
 		at[me] = W5;
 		if
-		:: slept == OK -> ret = OK; acquired(me, ret)
+		:: slept == OK -> take_bit_away(me); ret = OK; acquired(me, ret)
 #ifdef NO_OWNER_CHECK
-		:: else -> atomic { owner = me; waiters = false; ret = OK }; acquired(me, ret)
+		:: else -> atomic { queued--; owner = me; waiters = false; ret = OK }; acquired(me, ret)
 #else
-		:: else -> lock(me, ret)
+		:: else -> queued--; lock(me, ret)
 #endif
 		fi;
 		at[me] = W6;
@@ -223,7 +273,7 @@ restart:	atomic {
 
 proctype consumer(byte me) {
 	byte i, mine;
-	bool goto_m6;
+	bool goto_m6, cleared;
 	mtype:result ret, slept;
 
 	lock(me, ret);
@@ -244,7 +294,7 @@ proctype consumer(byte me) {
 
 proctype producer(byte me) {
 	byte i, expected, made;
-	bool goto_m6, early, all;
+	bool goto_m6, cleared, early, all;
 	mtype:result ret;
 
 	do
