@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "parse.h"
-#include "plan/task.h"
 #include "read.h"
 
 /* Vectors of a CPU that devices can have, about: 256 less exceptions and the kernel's own. */

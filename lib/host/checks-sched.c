@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cgroup.h"
 #include "knob.h"
 #include "parse.h"
-#include "plan/guard.h"
 #include "read.h"
 
 #define SYSCTL "/proc/sys/kernel/"
@@ -58,7 +58,7 @@ static int rt_group_file(struct host_facts *facts, char path[RTKVM_PATH_MAX])
 	path[0] = '\0';
 	if (ret == 0)
 		ret = host_long_text(facts, "/proc/self/mountinfo", 1 << 20, &mounts);
-	if (ret == 0 && !plan_cgroup_rt_file(cgroup, mounts, path, RTKVM_PATH_MAX))
+	if (ret == 0 && !rtkvm_cgroup_rt_file(cgroup, mounts, path, RTKVM_PATH_MAX))
 		path[0] = '\0';
 	free(cgroup);
 	free(mounts);

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/kthreads.h"
+#include "core/task.h"
 #include "kvm.h"
 #include "parse.h"
-#include "plan/kthreads.h"
-#include "plan/task.h"
 #include "read.h"
 #include "vm.h"
 
@@ -163,11 +163,11 @@ void host_facts_free(struct host_facts *facts)
 	host_vm_free(facts->vm);
 }
 
-static int look_at_kthreads(struct host_facts *facts, struct plan_kthread_list *list)
+static int look_at_kthreads(struct host_facts *facts, struct rtkvm_kthread_list *list)
 {
 	struct host_tasks *tasks = &facts->kthreads;
-	struct plan_task task;
-	int ret = plan_kthreads_list(facts->rt, list);
+	struct rtkvm_task task;
+	int ret = rtkvm_kthreads_list(facts->rt, list);
 
 	if (ret < 0)
 		return ret;
@@ -177,7 +177,7 @@ static int look_at_kthreads(struct host_facts *facts, struct plan_kthread_list *
 	for (size_t i = 0; i < list->count; i++) {
 		struct host_task *t = &tasks->task[tasks->count];
 
-		ret = plan_task_read(facts->rt, list->pids[i], list->pids[i], &task);
+		ret = rtkvm_task_read(facts->rt, list->pids[i], list->pids[i], &task);
 		/* a thread may have ended meanwhile, nothing else */
 		if (ret < 0 && ret != -ESRCH)
 			return ret;
@@ -195,11 +195,11 @@ static int look_at_kthreads(struct host_facts *facts, struct plan_kthread_list *
 int host_kthreads(struct host_facts *facts, const struct host_tasks **tasks)
 {
 	if (!facts->kthreads.looked) {
-		struct plan_kthread_list list = { .count = 0 };
+		struct rtkvm_kthread_list list = { .count = 0 };
 
 		facts->kthreads.looked = true;
 		facts->kthreads.err = look_at_kthreads(facts, &list);
-		plan_kthreads_free(&list);
+		rtkvm_kthreads_free(&list);
 	}
 	*tasks = &facts->kthreads;
 	return facts->kthreads.err;

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/kthreads.h"
+#include "core/task.h"
 #include "parse.h"
-#include "plan/kthreads.h"
-#include "plan/task.h"
 #include "read.h"
 #include "vm.h"
 
@@ -112,7 +112,7 @@ static void read_allowed(struct host_facts *facts, pid_t tgid, struct host_vm_th
 }
 
 static int add_thread(struct host_facts *facts, struct host_vm *vm, pid_t tgid,
-		      const struct plan_task *task)
+		      const struct rtkvm_task *task)
 {
 	struct host_vm_thread *t;
 
@@ -133,13 +133,13 @@ static int add_thread(struct host_facts *facts, struct host_vm *vm, pid_t tgid,
 static int one_thread(struct host_facts *facts, const char *name, void *arg)
 {
 	struct host_vm *vm = arg;
-	struct plan_task task;
+	struct rtkvm_task task;
 	int64_t tid;
 	int ret;
 
 	if (!rtkvm_parse_i64(name, 1, INT32_MAX, &tid))
 		return 0;
-	ret = plan_task_read(facts->rt, vm->pid, (pid_t)tid, &task);
+	ret = rtkvm_task_read(facts->rt, vm->pid, (pid_t)tid, &task);
 	if (ret < 0)
 		return ret == -ESRCH ? 0 : ret;
 	return add_thread(facts, vm, vm->pid, &task);
@@ -152,11 +152,11 @@ static int add_kthreads(struct host_facts *facts, struct host_vm *vm)
 	int ret = host_kthreads(facts, &tasks);
 
 	for (size_t i = 0; ret == 0 && i < tasks->count; i++) {
-		struct plan_task task;
+		struct rtkvm_task task;
 
-		if (plan_kthread_owner(tasks->task[i].comm) != vm->pid)
+		if (rtkvm_kthread_owner(tasks->task[i].comm) != vm->pid)
 			continue;
-		if (plan_task_read(facts->rt, tasks->task[i].tid, tasks->task[i].tid, &task) == 0)
+		if (rtkvm_task_read(facts->rt, tasks->task[i].tid, tasks->task[i].tid, &task) == 0)
 			ret = add_thread(facts, vm, task.tid, &task);
 	}
 	return ret == -ENOENT ? 0 : ret;

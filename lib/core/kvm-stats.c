@@ -12,8 +12,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "core/file.h"
-#include "stats.h"
+#include "file.h"
+#include "kvm-stats.h"
 
 _Static_assert(sizeof(struct kvm_stats_header) == RTKVM_STATS_HEADER, "header of the ABI");
 
