@@ -58,6 +58,12 @@ int host_swaps_parse(const char *text, unsigned int *areas);
 /* Value of NAME=value or export NAME="value" of a shell's file (irqbalance). 1, 0, -EILSEQ. */
 int host_shell_get(const char *text, const char *name, char *value, size_t size);
 
+/*
+ * The mask after the word BANNED that ends irqbalance's answer to "setup".
+ * false: there is none, or one that was cut off.
+ */
+bool host_banned_parse(const char *answer, struct rtkvm_cpus *cpus);
+
 /* A hexadecimal number, whole text. */
 bool host_hex_parse(const char *text, uint64_t *value);
 

@@ -86,6 +86,51 @@ int host_long_text(struct host_facts *facts, const char *path, size_t max, char 
 	return len < 0 ? (int)len : 0;
 }
 
+/* All of a file into a buffer that grows. 0 or -errno. */
+static int slurp(int fd, size_t max, char **buf, size_t *len)
+{
+	size_t size = 0;
+	ssize_t n = 1;
+
+	while (n > 0) {
+		if (*len + 1 >= size) {
+			char *more;
+
+			if (size > max)
+				return -E2BIG;
+			size = size ? size * 4 : 4096;
+			more = realloc(*buf, size);
+			if (!more)
+				return -ENOMEM;
+			*buf = more;
+		}
+		do
+			n = read(fd, *buf + *len, size - *len - 1);
+		while (n < 0 && errno == EINTR);
+		if (n > 0)
+			*len += (size_t)n;
+	}
+	(*buf)[*len] = '\0';
+	return n < 0 ? -errno : 0;
+}
+
+int host_blob(struct host_facts *facts, const char *path, size_t max, char **data, size_t *len)
+{
+	int fd = open_regular(facts, path), ret;
+
+	*data = NULL;
+	*len = 0;
+	if (fd < 0)
+		return fd;
+	ret = slurp(fd, max, data, len);
+	close(fd);
+	if (ret < 0) {
+		free(*data);
+		*data = NULL;
+	}
+	return ret;
+}
+
 int host_bytes(struct host_facts *facts, const char *path, off_t offset, void *buf, size_t size)
 {
 	int fd = rtkvm_open_quiet(facts->rt, path, O_RDONLY);

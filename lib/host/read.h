@@ -19,6 +19,12 @@ ssize_t host_head(struct host_facts *facts, const char *path, char *buf, size_t 
 /* A whole text of unknown length, allocated; at most max bytes. 0 or -errno. */
 int host_long_text(struct host_facts *facts, const char *path, size_t max, char **text);
 
+/*
+ * A whole file that may hold NUL bytes, allocated and ended by one more; some
+ * four times max bytes at most. 0 or -errno.
+ */
+int host_blob(struct host_facts *facts, const char *path, size_t max, char **data, size_t *len);
+
 /* Bytes at an offset of a device or file (msr(4), cpu_dma_latency). 0 or -errno. */
 int host_bytes(struct host_facts *facts, const char *path, off_t offset, void *buf, size_t size);
 

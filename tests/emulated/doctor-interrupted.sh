@@ -10,7 +10,7 @@ T=/sys/kernel/tracing
 snapshot() {
 	for f in "$T"/osnoise/* "$T/current_tracer" "$T/tracing_on" "$T/set_event" \
 		"$T/events/osnoise/enable" "$T/options/trace_printk"; do
-		echo "$f $(cat "$f")"
+		[ -d "$f" ] || echo "$f $(cat "$f")"
 	done
 	echo "instances $(ls "$T/instances")"
 	# the tracer's own threads
@@ -49,7 +49,6 @@ for way in end INT TERM HUP QUIT KILL; do
 		snapshot > after
 	fi
 	echo "left $way $(compare after)"
-	diff before after
 done
 
 # the same changes without a journal: a restore cannot know of them

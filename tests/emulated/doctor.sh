@@ -40,12 +40,12 @@ contains "it asks for no tick" "$boot_checks" cpu-nohz-full
 
 # with nohz_full, PROVE_RCU on PREEMPT_RT complains of a read of the offloaded state at boot
 # (kernel/rcu/tree_plugin.h, rcu_rdp_is_offloaded()); nothing of ours
-host --host svm --boot-limit 300 --limit 400 --allow 'WARNING: suspicious RCU usage' --append "${parameters# }" --file "$rtkvm" --file "$(command -v chrt)" \
+host --host svm --boot-limit 300 --limit 400 --allow 'WARNING: suspicious RCU usage' --append "${parameters# }" --file "$rtkvm" --file "$(command -v chrt)" --file "$(command -v timeout)" \
 	"for id in$boot_checks; do ./rtkvm doctor --check \$id; done; true" \
 	"$top_srcdir/tests/emulated/doctor-flips.sh" \
 	'true; ./rtkvm doctor; echo "status $?"' \
 	'true; ./rtkvm doctor --measure 3; true' \
-	'grep -c . /sys/kernel/tracing/osnoise/cpus; ls /sys/kernel/tracing/instances'
+	"$top_srcdir/tests/emulated/doctor-interrupted.sh"
 equal "second boot" "$status" 0
 [ "$status" = 0 ] || said
 covered=0
@@ -66,7 +66,13 @@ done < <(grep '^flip ' <<< "$out")
 contains "the summary" "$out" " not applicable (the last two: --all)"
 contains "timerlat measures" "$out" "by the kernel's timerlat tracer"
 contains "and names who interfered" "$out" "irq local_timer"
-refuse "nothing is left of its tracing instance" grep -q rtkvm-doctor- <<< "$out"
+for way in end INT TERM HUP QUIT KILL; do
+	contains "measuring changes tracefs ($way)" "$out" "during $way differs"
+	contains "and leaves it as it was ($way)" "$out" "left $way equal"
+done
+contains "the control: what was killed left its changes until the restore" "$out" "killed DIFFERS"
+contains "the control: without a journal a restore does not help" "$out" "by-hand DIFFERS"
+contains "which the test undid" "$out" "cleaned equal"
 total=$("$top_builddir/tools/rtkvm" doctor --list --pid $$ | wc -l)
 echo "# figure: $covered of $total checks flipped on a real kernel, the others on made-up trees only"
 finish

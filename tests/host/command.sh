@@ -150,7 +150,8 @@ if status == "garbage":
 f.write(json.dumps({"QMP": {"version": {}}}) + "\n"); f.flush()
 for line in f:
     name = json.loads(line)["execute"]
-    f.write(json.dumps({"event": "RESUME"}) + "\n" + json.dumps({"return": answers[name]}) + "\n"); f.flush()
+    answer = {"return": answers[name]} if name in answers else {"error": {"class": "CommandNotFound"}}
+    f.write(json.dumps({"event": "RESUME"}) + "\n" + json.dumps(answer) + "\n"); f.flush()
 END
 qmp() { # STATUS-OF-MIGRATION
 	rm -f "$tmp/sock"

@@ -165,6 +165,9 @@ const struct flip flips[] = {
 	{ "vm-vcpu-sched", "intel", "proc/4000/task/4001/stat", "4001 (CPU 0/KVM) S 1 0 0 0 -1 0 7 0 0 0 0 3 0 0 20 "
 	  "0 1 0 17 0 0 1 0 0 0 0 0 0 0 0 0 1 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0\n", FAIL,
 	  STRICT, .size = 0 },
+	{ "vm-plan", "intel", "proc/4000/task/4003/stat", "4003 (IO iothread1) S 1 0 0 0 -1 0 7 0 0 0 0 3 0 0 20 "
+	  "0 1 0 17 0 0 1 0 0 0 0 0 0 0 0 0 1 0 0 17 0 1 1 0 0 0 0 0 0 0 0 0 0 0\n", WARN,
+	  STRICT, .plan = "maxprio=2,policy=ff" },
 	{ "vm-vcpu-pinned", "intel", "proc/4000/task/4002/status", "Cpus_allowed_list:\t4\n", FAIL, STRICT, .size = 0 },
 	{ "vm-vcpu-pinned", "intel", "proc/4000/task/4001/status", "Cpus_allowed_list:\t4-7\n", FAIL,
 	  STRICT, .size = 0 },
@@ -177,6 +180,8 @@ const struct flip flips[] = {
 	  "VmLck:\t       0 kB\nVmRSS:\t 2100000 kB\nVmSwap:\t 0 kB\n", FAIL, STRICT, .size = 0 },
 	{ "vm-locked", "intel", "proc/4000/status",
 	  "VmLck:\t 2200000 kB\nVmRSS:\t 2100000 kB\nVmSwap:\t 12 kB\n", FAIL, STRICT, .size = 0 },
+	{ "vm-hugepages", "intel", NULL, NULL, WARN, FREE, .facts = "memory=4294967296",
+	  .good_facts = "memory=2147483648" },
 	{ "vm-hugepages", "intel", "proc/4000/smaps_rollup", "Rss: 2200000 kB\nAnonHugePages: 0 kB\n"
 	  "Shared_Hugetlb: 0 kB\nPrivate_Hugetlb: 0 kB\n", WARN, STRICT, .size = 0 },
 	{ "vm-faults", "intel", "proc/4000/stat", "4000 (q) S 1 0 0 0 -1 4194560 90000 0 31 0 10 20 0 0 20 "
@@ -188,6 +193,15 @@ const struct flip flips[] = {
 	  FREE, .size = 0 },
 	{ "vm-disk-aio", "intel", "proc/4000/cmdline", QEMU("-drive\1file=/dev/a,aio=threads\1"), WARN,
 	  FREE, .size = 0 },
+	{ "vm-disk-aio", "intel", "proc/4000/cmdline", QEMU("-drive\1file=/dev/a,format=raw\1"), WARN,
+	  FREE, .size = 0 },
+	{ "vm-disk-aio", "intel", "proc/4000/cmdline",
+	  QEMU("-blockdev\1{\"driver\": \"raw\", \"file\": {\"driver\":\"host_device\", \"filename\":\"/dev/a\"}}\1"),
+	  WARN, FREE, .size = 0 },
+	{ "vm-display", "intel", "proc/4000/cmdline", QEMU("-m\1" "4G\1"), WARN, FREE, .size = 0 },
+	{ "vm-display", "intel", NULL, NULL, WARN, FREE, .facts = "display.local=yes:gtk",
+	  .good_facts = "display.local=no" },
+	{ "vm-serial", "intel", "proc/4000/cmdline", QEMU("-nographic\1"), WARN, FREE, .size = 0 },
 	{ "vm-display", "intel", "proc/4000/cmdline", QEMU("-display\1gtk,gl=on\1"), WARN, FREE, .size = 0 },
 	{ "vm-serial", "intel", "proc/4000/cmdline", QEMU("-serial\1mon:stdio\1"), WARN, FREE, .size = 0 },
 	{ "vm-hpet", "intel", "proc/4000/cmdline", QEMU("-machine\1pc,hpet=on\1"), WARN, FREE, .size = 0 },
