@@ -70,6 +70,19 @@ equal "one that there is not would be noticed" "$(unknown_ids "$tmp/guide")" mem
 equal "no line of the table is without an answer" \
 	"$(sed -n '/^## tuned/,$p' "$top_srcdir/doc/doctor.md" | grep '^|' | grep -cE '\| *\|$')" 0
 
+# ---- who holds C-states off on this host, if its device may be opened
+if ! { exec 9<> /dev/cpu_dma_latency; } 2> /dev/null; then
+	skip "the holder of cpu_dma_latency" "needs root and /dev/cpu_dma_latency"
+else
+	printf '\0\0\0\0' >&9
+	out=$("$rtkvm" doctor --all --check cpu-cstates 2>&1)
+	contains "the limit" "$out" "cpu_dma_latency: 0 us by "
+	contains "the holder of cpu_dma_latency is named" "$out" "(pid $$)"
+	exec 9>&-
+	out=$("$rtkvm" doctor --all --check cpu-cstates 2>&1)
+	refuse "and is no more when it has closed it" grep -qF "(pid $$)" <<< "$out"
+fi
+
 # ---- asked wrongly ----------------------------------------------------------------
 on intel 2 "no such check" --check no-such
 on intel 2 "no such format" --format yaml

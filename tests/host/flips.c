@@ -107,6 +107,8 @@ const struct flip flips[] = {
 	{ "irq-affinity", "intel", "proc/irq/26/effective_affinity_list", "5\n", FAIL, STRICT, .size = 0 },
 	{ "irq-irqbalance", "intel", "etc/default/irqbalance", "IRQBALANCE_BANNED_CPULIST=4-6\n", FAIL,
 	  FREE, .size = 0 },
+	{ "irq-irqbalance", "intel", "proc/812/environ", "A=b\1IRQBALANCE_BANNED_CPULIST=4-6\1", FAIL, FREE,
+	  .size = 0 },
 	{ "irq-vectors", "intel", "sys/kernel/debug/irq/domains/VECTOR",
 	  " | CPU | avl | man | mac | act | vectors\n     0     3     1     1  198  32-229\n", WARN,
 	  STRICT, .size = 0 },

@@ -398,6 +398,16 @@ static void make_kvm(const char *dir, const struct sim_shape *s)
 		    "pv 01007efb\n", s->tuned ? "1381236737 1\n1381236738 1\n" : "");
 }
 
+static void make_link(const char *dir, const char *path, const char *to)
+{
+	char full[1024];
+
+	snprintf(full, sizeof(full), "%s/%s", dir, path);
+	make_parents(full);
+	if (symlink(to, full) < 0 && !failed)
+		failed = -errno;
+}
+
 static void make_threads(const char *dir, const struct sim_shape *s)
 {
 	bool t = s->tuned;
@@ -405,6 +415,11 @@ static void make_threads(const char *dir, const struct sim_shape *s)
 	int pid = 10;
 
 	sim_thread(dir, 1, 1, "init", false, 0, 0);
+	if (t) {
+		sim_thread(dir, 900, 900, "latencyd", false, 0, 0);
+		make_link(dir, "proc/900/fd/3", "/dev/null");
+		make_link(dir, "proc/900/fd/4", "/dev/cpu_dma_latency");
+	}
 	if (!s->container) {
 		sim_thread(dir, 812, 812, "irqbalance", false, 0, 0);
 		if (t && s->rt_from < s->cpus)

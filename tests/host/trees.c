@@ -115,6 +115,8 @@ START_TEST(tuned_intel_server)
 	none_but(host, RTKVM_VERDICT_UNKNOWN, (const char *const[]){ "vm-dirty-log", NULL });
 	ck_assert_int_eq(verdict(host, "virt-posted"), RTKVM_VERDICT_OK);
 	ck_assert_int_eq(verdict(host, "kvm-npt"), RTKVM_VERDICT_NOT_APPLICABLE);
+	ck_assert_str_eq(rtkvm_check_value(rtkvm_host_find(host, "cpu-cstates")),
+			 "C-states of 133 us are held off; cpu_dma_latency: 0 us by latencyd (pid 900)");
 	ck_assert_int_eq(rtkvm_host_get_cpus(host, RTKVM_CPUS_REALTIME, cpus, sizeof(cpus)), 3);
 	ck_assert_str_eq(cpus, "4-7");
 	rtkvm_host_get_cpus(host, RTKVM_CPUS_HOUSEKEEPING, cpus, sizeof(cpus));
