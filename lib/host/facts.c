@@ -69,7 +69,7 @@ static int choose_realtime(struct host_facts *facts, const char *cpus)
 
 static void read_cpuinfo(struct host_facts *facts)
 {
-	char text[16384], vendor[64], flags[6000];
+	char text[16384], vendor[64], flags[4096], vmx[2000];
 	ssize_t len = host_head(facts, "/proc/cpuinfo", text, sizeof(text));
 
 	if (len < 0) {
@@ -85,7 +85,10 @@ static void read_cpuinfo(struct host_facts *facts)
 			!strcmp(vendor, "AuthenticAMD") || !strcmp(vendor, "HygonGenuine") ?
 							  HOST_VENDOR_AMD :
 							  HOST_VENDOR_OTHER;
-	snprintf(facts->cpuflags, sizeof(facts->cpuflags), " %s ", flags);
+	/* what VMX can do has a line of its own since 5.8 */
+	if (!host_key_get(text, "vmx flags", vmx, sizeof(vmx)))
+		vmx[0] = '\0';
+	snprintf(facts->cpuflags, sizeof(facts->cpuflags), " %s %s ", flags, vmx);
 }
 
 static void read_kernel(struct host_facts *facts)

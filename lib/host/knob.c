@@ -117,7 +117,10 @@ void host_check_knob(struct host_facts *facts, const struct host_check *check,
 		 text, mode, good ? "" : ": ", good ? "" : k->means);
 	if (good)
 		return;
-	if (k->module)
+	if (k->flag && !facts->cpuinfo_err && !host_has_cpuflag(facts, k->flag))
+		host_remedy(f, RTKVM_REMEDY_MANUAL, "use a CPU that has it: the flags of this one lack %s, and "
+			    "KVM clears the parameter without it", k->flag);
+	else if (k->module)
 		host_module_remedy(facts, f, k->module, k->parameter, k->write ? k->write : value);
 	else
 		host_write_remedy(f, k->path, k->write ? k->write : value);

@@ -29,6 +29,7 @@ struct host_knob {
 	const char *write; /* what to write; NULL: want */
 	const char *means; /* what the bad value does, after "VALUE: " */
 	const char *module, *parameter; /* of a module: the remedy when it is read-only */
+	const char *flag; /* of the CPU, without which KVM clears the parameter; NULL: none */
 };
 
 void host_check_knob(struct host_facts *facts, const struct host_check *check,

@@ -142,6 +142,11 @@ const struct flip flips[] = {
 	{ "kvm-npt", "amd", AMD "npt", "N\n", FAIL, STRICT, .size = 0 },
 	{ "kvm-preemption-timer", "intel", INTEL "preemption_timer", "N\n", WARN, STRICT, .size = 0 },
 	{ "kvm-unrestricted-guest", "intel", INTEL "unrestricted_guest", "N\n", WARN, STRICT, .size = 0 },
+	{ "kvm-vpid", "intel", INTEL "vpid", "N\n", WARN, STRICT, .size = 0 },
+	{ "kvm-flexpriority", "intel", INTEL "flexpriority", "N\n", WARN, STRICT, .size = 0 },
+	{ "kvm-pml", "intel", INTEL "pml", "N\n", WARN, STRICT, .size = 0 },
+	{ "kvm-ipiv", "intel", INTEL "enable_ipiv", "N\n", WARN, STRICT, .size = 0 },
+	{ "kvm-vnmi", "amd", AMD "vnmi", "N\n", WARN, STRICT, .size = 0 },
 	{ "kvm-vgif", "amd", AMD "vgif", "0\n", WARN, STRICT, .size = 0 },
 
 	{ "virt-kvm", "intel", "dev/kvm", NULL, FAIL, STRICT, .size = 0 },
