@@ -84,8 +84,10 @@ static bool in_use(struct host_facts *facts, const char *name)
 		return true;
 	}
 	/* a handler has a folder of its name */
+	errno = 0;
 	while (!used && (entry = readdir(dir)))
 		used = entry->d_type == DT_DIR && entry->d_name[0] != '.';
+	used |= errno != 0;
 	closedir(dir);
 	return used;
 }

@@ -33,6 +33,22 @@ static const struct rtkvm_cpus *cpus_of(const struct host_facts *facts)
 									   &facts->online.set;
 }
 
+/* Has a CPU its folder, so that what it lacks the kernel has not? Else the finding says so. */
+static bool cpu_folders(struct host_facts *facts, struct host_finding *f)
+{
+	int cpu = -1;
+
+	while ((cpu = rtkvm_cpus_next(cpus_of(facts), (unsigned int)(cpu + 1))) >= 0) {
+		char path[64];
+
+		snprintf(path, sizeof(path), CPU "cpu%d", cpu);
+		if (host_exists(facts, path))
+			return true;
+	}
+	host_say(f, HOST_UNKNOWN, CPU "cpuN: %s", strerror(ENOENT));
+	return false;
+}
+
 /* Longest exit latency of a state of this CPU that is not disabled. 0 or -errno. */
 static int deepest(struct host_facts *facts, int cpu, int64_t *us, char *path, size_t size)
 {
@@ -102,8 +118,10 @@ static void check_cstates(struct host_facts *facts, const struct host_check *che
 	}
 	ret = host_bytes(facts, DMA_LATENCY, 0, &held, sizeof(held));
 	holders(facts, f, ret < 0 ? NOBODY_US : held, who, sizeof(who));
-	if (worst_cpu < 0) {
+	if (worst_cpu < 0 && cpu_folders(facts, f)) {
 		host_say(f, HOST_NA, "the kernel has no C-states to choose from here (no cpuidle)%s", who);
+	} else if (worst_cpu < 0) {
+		return;
 	} else if (worst <= IDLE_US) {
 		host_say(f, HOST_OK, "deepest C-state: %lld us to wake up (CPU %d)%s", (long long)worst,
 			 worst_cpu, who);
@@ -160,7 +178,8 @@ static void check_cpufreq_text(struct host_facts *facts, struct host_finding *f,
 		}
 	}
 	if (!seen) {
-		host_say(f, HOST_NA, "%s", nothing);
+		if (cpu_folders(facts, f))
+			host_say(f, HOST_NA, "%s", nothing);
 	} else if (!wrong) {
 		host_say(f, HOST_OK, "%s on %u CPUs", want, seen);
 	} else {
@@ -270,6 +289,8 @@ static void check_ignore_ce(struct host_facts *facts, const struct host_check *c
 		host_say(f, HOST_NA, "the kernel has no machine-check support here");
 	} else if (ret < 0) {
 		host_unreadable(facts, f, folder, ret);
+	} else if (!n[0] && !n[1]) {
+		host_say(f, HOST_UNKNOWN, "%s names no CPU", folder);
 	} else if (n[0]) {
 		host_say(f, HOST_WARN, "%u of %u CPUs poll for corrected errors", n[0], n[0] + n[1]);
 		host_remedy(f, RTKVM_REMEDY_COMMAND,

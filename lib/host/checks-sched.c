@@ -307,8 +307,14 @@ static void check_lockdep(struct host_facts *facts, const struct host_check *che
 		return;
 	}
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
-		if (!host_exists(facts, signs[i]))
+		int ret = host_look(facts, signs[i]);
+
+		if (!ret)
 			continue;
+		if (ret < 0) {
+			host_unreadable(facts, f, signs[i], ret);
+			return;
+		}
 		host_say(f, HOST_WARN, "%s is there: a kernel built for debugging, several times slower",
 			 signs[i]);
 		host_remedy(f, RTKVM_REMEDY_MANUAL, "boot a kernel without CONFIG_PROVE_LOCKING, "

@@ -161,14 +161,21 @@ int host_number(struct host_facts *facts, const char *path, int64_t *value)
 	return rtkvm_parse_i64(text, INT64_MIN, INT64_MAX, value) ? 0 : -EILSEQ;
 }
 
-bool host_exists(struct host_facts *facts, const char *path)
+int host_look(struct host_facts *facts, const char *path)
 {
 	int fd = rtkvm_open_quiet(facts->rt, path, O_PATH);
 
 	if (fd < 0)
-		return fd == -EACCES || fd == -EPERM;
+		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
 	close(fd);
-	return true;
+	return 1;
+}
+
+bool host_exists(struct host_facts *facts, const char *path)
+{
+	int ret = host_look(facts, path);
+
+	return ret > 0 || ret == -EACCES || ret == -EPERM;
 }
 
 bool host_writable(struct host_facts *facts, const char *path)
@@ -268,7 +275,7 @@ static int collect(DIR *dir, char ***names, size_t *count)
 	size_t room = 0;
 	struct dirent *entry;
 
-	while ((entry = readdir(dir))) {
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		if (entry->d_name[0] == '.')
 			continue;
 		if (*count == room) {
@@ -287,7 +294,7 @@ static int collect(DIR *dir, char ***names, size_t *count)
 			return -ENOMEM;
 		++*count;
 	}
-	return 0;
+	return -errno;
 }
 
 int host_each(struct host_facts *facts, const char *path,

@@ -31,7 +31,10 @@ int host_bytes(struct host_facts *facts, const char *path, off_t offset, void *b
 /* A whole number, decimal. 0, -EILSEQ or -errno. */
 int host_number(struct host_facts *facts, const char *path, int64_t *value);
 
-/* Is there something at that path? */
+/* Is there something at that path? 1, 0, or -errno where that cannot be seen. */
+int host_look(struct host_facts *facts, const char *path);
+
+/* The same; what cannot be seen counts as there: its absence tells nothing. */
 bool host_exists(struct host_facts *facts, const char *path);
 
 /* May the file be written by its owner at all (module parameters)? */
