@@ -41,7 +41,7 @@ static const struct host_knob timer_advance = {
 	.means = "guest timers are late by the time of a VM entry",
 };
 static const struct host_knob timer_advance_ns = {
-	OF_KVM("lapic_timer_advance_ns"), .kind = HOST_KNOB_EQUAL, .bad = HOST_WARN, .want = -1,
+	OF_KVM("lapic_timer_advance_ns"), .kind = HOST_KNOB_EQUAL, .bad = HOST_WARN, .want = -1, .low = -1,
 	.means = "not adaptive: guest timers are late by the time of a VM entry, or early",
 };
 static const struct host_knob vmware = {

@@ -63,10 +63,14 @@ static int deepest(struct host_facts *facts, int cpu, int64_t *us, char *path, s
 			return 0;
 		if (ret < 0)
 			return ret;
+		if (latency < 0 || latency > INT32_MAX)
+			return -EILSEQ;
 		snprintf(path, size, CPU "cpu%d/cpuidle/state%d/disable", cpu, state);
 		ret = host_number(facts, path, &disabled);
 		if (ret < 0 && ret != -ENOENT)
 			return ret;
+		if (ret == 0 && (disabled < 0 || disabled > 1))
+			return -EILSEQ;
 		if ((ret < 0 || !disabled) && latency > *us)
 			*us = latency;
 	}
@@ -167,6 +171,10 @@ static void check_cpufreq_text(struct host_facts *facts, struct host_finding *f,
 			continue;
 		if (ret < 0) {
 			host_unreadable(facts, f, path, ret);
+			return;
+		}
+		if (!host_is_word(text)) {
+			host_malformed(f, path, text, "a word");
 			return;
 		}
 		seen++;

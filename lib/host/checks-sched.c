@@ -109,6 +109,11 @@ static void check_throttle(struct host_facts *facts, const struct host_check *ch
 		host_unreadable(facts, f, SYSCTL "osrelease", facts->release_err);
 		return;
 	}
+	if (runtime < -1 || period < 1 || runtime > period) {
+		host_say(f, HOST_UNKNOWN, SYSCTL "sched_rt_runtime_us: %lld of %lld us cannot be",
+			 (long long)runtime, (long long)period);
+		return;
+	}
 	/* commit 5f6bd380c7bd took it away where there are no groups */
 	if (host_kernel_since(facts, 6, 12) &&
 	    (rt_group_file(facts, path) < 0 || !path[0] || !host_exists(facts, path))) {
@@ -208,6 +213,11 @@ static void check_hung_task(struct host_facts *facts, const struct host_check *c
 	if (!host_need_number(facts, f, SYSCTL "hung_task_timeout_secs", "/proc/sys/kernel",
 			      "the kernel does not look for hung tasks", &seconds))
 		return;
+	if (seconds < 0) {
+		host_say(f, HOST_UNKNOWN, SYSCTL "hung_task_timeout_secs: %lld s cannot be",
+			 (long long)seconds);
+		return;
+	}
 	if (seconds == 0 || seconds >= 600) {
 		host_say(f, HOST_OK, seconds ? "every %lld s" : "off", (long long)seconds);
 		return;

@@ -4,6 +4,7 @@
  * configuration is in checks-vm-config.c.
  */
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,6 +148,15 @@ static void check_vcpu_sched(struct host_facts *facts, const struct host_check *
 			    priority < 0 ? 1 : priority);
 }
 
+static void unknown_cpus(struct host_facts *facts, struct host_finding *f,
+			 const struct host_vm_thread *t)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", facts->vm->pid, t->tid);
+	host_unreadable(facts, f, path, t->cpus_err);
+}
+
 static void check_pinned(struct host_facts *facts, const struct host_check *check,
 			 struct host_finding *f)
 {
@@ -165,7 +175,7 @@ static void check_pinned(struct host_facts *facts, const struct host_check *chec
 		if (!t->vcpu)
 			continue;
 		if (t->cpus_err) {
-			host_say(f, HOST_UNKNOWN, "CPUs of thread %d: %s", t->tid, strerror(-t->cpus_err));
+			unknown_cpus(facts, f, t);
 			return;
 		}
 		cpu = rtkvm_cpus_next(&t->cpus, 0);
@@ -185,16 +195,25 @@ static void check_pinned(struct host_facts *facts, const struct host_check *chec
 	host_say(f, HOST_OK, "%zu vCPUs, each alone on one of CPUs %s", vm->vcpus, host_list(&used, a));
 }
 
-/* CPUs of all vCPU threads. */
-static struct rtkvm_cpus vcpu_cpus(const struct host_vm *vm)
+/* CPUs of all vCPU threads. false: said why they are not known. */
+static bool vcpu_cpus(struct host_facts *facts, struct host_finding *f, struct rtkvm_cpus *all)
 {
-	struct rtkvm_cpus all;
+	const struct host_vm *vm = facts->vm;
 
-	rtkvm_cpus_clear(&all);
-	for (size_t i = 0; i < vm->count; i++)
-		for (size_t w = 0; vm->thread[i].vcpu && w < RTKVM_CPULIST_WORDS; w++)
-			all.bits[w] |= vm->thread[i].cpus.bits[w];
-	return all;
+	rtkvm_cpus_clear(all);
+	for (size_t i = 0; i < vm->count; i++) {
+		const struct host_vm_thread *t = &vm->thread[i];
+
+		if (!t->vcpu)
+			continue;
+		if (t->cpus_err) {
+			unknown_cpus(facts, f, t);
+			return false;
+		}
+		for (size_t w = 0; w < RTKVM_CPULIST_WORDS; w++)
+			all->bits[w] |= t->cpus.bits[w];
+	}
+	return true;
 }
 
 static void check_isolated(struct host_facts *facts, const struct host_check *check,
@@ -206,15 +225,8 @@ static void check_isolated(struct host_facts *facts, const struct host_check *ch
 	(void)check;
 	if (!need_threads(facts, f) || !host_need_realtime(facts, f))
 		return;
-	for (size_t i = 0; i < facts->vm->count; i++) {
-		const struct host_vm_thread *t = &facts->vm->thread[i];
-
-		if (t->vcpu && t->cpus_err) {
-			host_say(f, HOST_UNKNOWN, "CPUs of thread %d: %s", t->tid, strerror(-t->cpus_err));
-			return;
-		}
-	}
-	cpus = vcpu_cpus(facts->vm);
+	if (!vcpu_cpus(facts, f, &cpus))
+		return;
 	outside = host_minus(&cpus, &facts->realtime.set);
 	if (host_empty(&outside)) {
 		host_say(f, HOST_OK, "vCPUs run on real-time CPUs only");
@@ -248,9 +260,8 @@ static void beside(struct host_facts *facts, struct host_finding *f, enum which 
 	struct rtkvm_cpus cpus;
 	unsigned int wrong = 0, seen = 0;
 
-	if (!need_threads(facts, f))
+	if (!need_threads(facts, f) || !vcpu_cpus(facts, f, &cpus))
 		return;
-	cpus = vcpu_cpus(vm);
 	for (size_t i = 0; i < vm->count; i++) {
 		const struct host_vm_thread *t = &vm->thread[i];
 		struct rtkvm_cpus both;
@@ -258,7 +269,7 @@ static void beside(struct host_facts *facts, struct host_finding *f, enum which 
 		if (!is(t, which))
 			continue;
 		if (t->cpus_err) {
-			host_say(f, HOST_UNKNOWN, "CPUs of thread %d: %s", t->tid, strerror(-t->cpus_err));
+			unknown_cpus(facts, f, t);
 			return;
 		}
 		seen++;
@@ -439,7 +450,7 @@ static bool faults_of(const char *stat, uint64_t *minor, uint64_t *major)
 		return false;
 	*minor = a;
 	*major = b;
-	return true;
+	return a < ULLONG_MAX && b < ULLONG_MAX; /* more than fits */
 }
 
 static void check_faults(struct host_facts *facts, const struct host_check *check,

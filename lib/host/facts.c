@@ -124,8 +124,11 @@ static int read_node(struct host_facts *facts, const char *name, void *arg)
 		return cpus.err;
 	if (!host_empty(&cpus.set))
 		facts->node_count++;
-	while ((cpu = rtkvm_cpus_next(&cpus.set, (unsigned int)(cpu + 1))) >= 0)
+	while ((cpu = rtkvm_cpus_next(&cpus.set, (unsigned int)(cpu + 1))) >= 0) {
+		if (facts->node_of[cpu] >= 0)
+			return -EILSEQ; /* on two nodes */
 		facts->node_of[cpu] = (short)node;
+	}
 	return 0;
 }
 

@@ -247,6 +247,15 @@ int host_vectors_parse(const char *text,
 	return rows ? rows : -EILSEQ;
 }
 
+bool host_is_word(const char *text)
+{
+	const char *p = text;
+
+	while (isalnum((unsigned char)*p) || (*p && strchr("_-+.", *p)))
+		p++;
+	return p > text && !*p;
+}
+
 bool host_has_word(const char *text, const char *word)
 {
 	size_t len = strlen(word);

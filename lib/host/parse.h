@@ -49,6 +49,9 @@ bool host_release_parse(const char *text, unsigned int *major, unsigned int *min
 int host_vectors_parse(const char *text,
 		       void (*fn)(unsigned int cpu, unsigned int available, void *arg), void *arg);
 
+/* One word of letters, digits, '_', '-', '+' and '.', as names of policies are. */
+bool host_is_word(const char *text);
+
 /* A word of a list separated by blanks or commas. */
 bool host_has_word(const char *text, const char *word);
 

@@ -256,7 +256,7 @@ bool host_need_mask(struct host_facts *facts, struct host_finding *f, const char
 
 	if (!host_need_text(facts, f, path, folder, absent, text, sizeof(text)))
 		return false;
-	if (text[0] && rtkvm_cpus_parse_mask(text, cpus, NULL) == 0)
+	if (text[0] && rtkvm_cpus_parse_mask(text, cpus, NULL) == 0 && !host_empty(cpus))
 		return true;
 	host_malformed(f, path, text, "a mask of CPUs");
 	return false;

@@ -110,7 +110,7 @@ static void read_allowed(struct host_facts *facts, pid_t tgid, struct host_vm_th
 	if (len < 0)
 		t->cpus_err = (int)len;
 	else if (!host_key_get(status, "Cpus_allowed_list", list, sizeof(list)) ||
-		 rtkvm_cpus_parse_list(list, &t->cpus, NULL) < 0)
+		 rtkvm_cpus_parse_list(list, &t->cpus, NULL) < 0 || host_empty(&t->cpus))
 		t->cpus_err = -EILSEQ;
 }
 
