@@ -14,32 +14,36 @@ snapshot() {
 	done
 	echo "instances $(ls "$T/instances")"
 	# the tracer's own threads
-	grep -hE '^(timerlat|osnoise)/' /proc/[0-9]*/comm
+	grep -hsE '^(timerlat|osnoise)/' /proc/[0-9]*/comm
 }
 
 compare() { # FILE: is it as before
 	cmp -s before "$1" && echo equal || echo DIFFERS
 }
 
-snapshot > before
-for way in end INT TERM HUP QUIT KILL; do
-	case $way in
-	end) ./rtkvm doctor --cpus 2-3 --measure 5 > said 2>&1 & ;;
-	*) ./timeout -s $way 8 ./rtkvm doctor --cpus 2-3 --measure 100 > said 2>&1 & ;;
-	esac
-	for _ in 1 2 3 4 5 6 7 8; do
+# a job of this shell would ignore SIGINT; what timeout starts does not
+start() { # SECONDS
+	./timeout 900 ./rtkvm doctor --cpus 2-3 --check cpu-online --measure "$1" > said 2>&1 &
+	for _ in $(seq 120); do
 		[ -z "$(ls "$T/instances")" ] || break
 		sleep 1
 	done
-	sleep 1
+	# its tracer comes after the instance
+	sleep 2
+}
+measuring() { # the process
+	for p in /proc/[0-9]*; do
+		[ "$(cat "$p/comm" 2> /dev/null)" != rtkvm ] || echo "${p##*/}"
+	done
+}
+
+snapshot > before
+for way in end INT TERM HUP QUIT KILL; do
+	[ $way = end ] && start 8 || start 600
 	snapshot > during
+	[ $way = end ] || kill -$way "$(measuring)"
 	wait $!
 	echo "status $way $?"
-	# a signal's answer comes before the end of what it was sent to
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		grep -q '^rtkvm$' /proc/[0-9]*/comm 2> /dev/null || break
-		sleep 1
-	done
 	snapshot > after
 	[ "$(compare during)" = DIFFERS ] && echo "during $way differs" || echo "during $way EQUAL"
 	if [ $way = KILL ]; then
