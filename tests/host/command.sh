@@ -265,7 +265,10 @@ if ldd "$program" 2>/dev/null | grep -qE 'lib(asan|ubsan)'; then
 	skip "256 CPUs and 4000 IRQs in 300 ms" "built with sanitizers"
 else
 	[ -d "$tmp/t256-4000" ] || { mkdir "$tmp/t256-4000" && "$simtree" big "$tmp/t256-4000" 256 4000; }
-	ms=$(LD_LIBRARY_PATH=$path shortest "$program" --root "$tmp/t256-4000" doctor)
+	# where it may be, above what else runs here: it is for less than a second
+	first=()
+	! chrt -f 1 true 2>/dev/null || first=(chrt -f 1)
+	ms=$(LD_LIBRARY_PATH=$path shortest "${first[@]}" "$program" --root "$tmp/t256-4000" doctor)
 	echo "# figure: 256 CPUs and 4000 IRQs in $ms ms of wall time"
 	check "256 CPUs and 4000 IRQs in 300 ms" test "$ms" -le 300
 	refuse "what takes longer would be noticed" test "$(shortest sleep 0.35)" -le 300
