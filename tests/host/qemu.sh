@@ -7,10 +7,10 @@
 . "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 export ASAN_OPTIONS=detect_leaks=0
 rtkvm=$top_builddir/tools/rtkvm
-cache=${RTKVM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rtkvm}
 
 qemu=$(command -v qemu-system-x86_64 || true)
-[ -n "$qemu" ] || ! [ -x "$cache/qemu/qemu" ] || qemu=$cache/qemu/qemu
+# the one of the emulated hosts, in its cache
+[ -n "$qemu" ] || [ "${RTKVM_EMULATED:-}" = no ] || qemu=$("$top_srcdir/tests/emulated/get-qemu" 2> /dev/null) || qemu=''
 if [ -z "$qemu" ]; then
 	skip "a QEMU that runs" "no QEMU (package qemu-system-x86)"
 	finish
