@@ -211,8 +211,6 @@ static int measure(struct rtkvm *rt, const struct rtkvm_host *host, const struct
 {
 	char cpus[4096];
 
-	if (a->format != DOCTOR_TEXT)
-		return cmd_usage("--measure prints text");
 	if (rtkvm_host_get_cpus(host, RTKVM_CPUS_REALTIME, cpus, sizeof(cpus)) < 0)
 		cpus[0] = '\0';
 	return doctor_measure(rt, a->measure, cpus, stdout);
@@ -230,6 +228,10 @@ int cmd_doctor(struct rtkvm *rt, const struct cmd_options *global, int argc, cha
 
 	if (status != CMD_OK)
 		return status;
+	if (a.measure && global->made_up)
+		return cmd_usage("--measure measures the real host, not one of --root");
+	if (a.measure && a.format != DOCTOR_TEXT)
+		return cmd_usage("--measure prints text");
 	rtkvm_host_options_init(&opt, sizeof(opt));
 	if (a.qmp) {
 		status = doctor_qmp(a.qmp, facts, sizeof(facts), &a.pid);

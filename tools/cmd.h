@@ -21,6 +21,8 @@ enum {
 struct cmd_options {
 	bool json;
 	int verbose;
+	bool made_up; /* the root is not "/" */
+	bool warnings_pass; /* problems in a report are for people; refusals count */
 };
 
 /* argv[0] is the subcommand's name. Each gives an exit status. */

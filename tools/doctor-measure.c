@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +23,9 @@
 
 /* Longer than this is worth a warning, us. */
 #define LONG_US 100
+
+/* What ended it early, or 0. */
+static volatile sig_atomic_t interrupted;
 
 struct loop {
 	pthread_t thread;
@@ -48,7 +52,7 @@ static void *loop(void *arg)
 	l->realtime = pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority) == 0;
 	clock_gettime(CLOCK_MONOTONIC, &next);
 	end = (next.tv_sec + l->seconds) * 1000000000LL + next.tv_nsec;
-	while (l->pinned) {
+	while (l->pinned && !interrupted) {
 		long long late;
 
 		next.tv_nsec += PERIOD_NS;
@@ -176,11 +180,11 @@ static int print_trace(int seconds, struct trace_result *r, FILE *f)
 	return status;
 }
 
-int doctor_measure(struct rtkvm *rt, int seconds, const char *cpus, FILE *f)
+static int measure(struct rtkvm *rt, int seconds, const char *cpus, FILE *f)
 {
 	static struct trace_result result;
-	char step[128] = "";
-	int ret = trace_run(seconds, cpus, &result, step);
+	char step[TRACE_STEP] = "";
+	int ret = trace_run(rt, seconds, cpus, &interrupted, &result, step);
 
 	if (ret == 0)
 		return print_trace(seconds, &result, f);
@@ -190,4 +194,30 @@ int doctor_measure(struct rtkvm *rt, int seconds, const char *cpus, FILE *f)
 		fprintf(f, "\n%s: %s; by threads of its own\n", step, strerror(-ret));
 	fflush(f);
 	return by_loop(rt, seconds, cpus, f);
+}
+
+static void interrupt(int sig)
+{
+	interrupted = sig;
+}
+
+int doctor_measure(struct rtkvm *rt, int seconds, const char *cpus, FILE *f)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction act = { .sa_handler = interrupt }, before[4];
+	int status;
+
+	/* what is to be ignored (nohup, a shell's background) stays so */
+	for (int i = 0; i < 4; i++)
+		if (sigaction(signals[i], NULL, &before[i]) == 0 && before[i].sa_handler != SIG_IGN)
+			sigaction(signals[i], &act, NULL);
+	status = measure(rt, seconds, cpus, f);
+	for (int i = 0; i < 4; i++)
+		sigaction(signals[i], &before[i], NULL);
+	if (interrupted) {
+		fprintf(f, "interrupted: these are the values up to then\n");
+		fflush(f);
+		raise((int)interrupted);
+	}
+	return status;
 }

@@ -7,6 +7,7 @@
 #include <json-c/json.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,68 @@ static void read_cpus(struct qmp *q, char *facts, size_t size, int *first)
 	json_object_put(cpus);
 }
 
+static void read_iothreads(struct qmp *q, char *facts, size_t size)
+{
+	struct json_object *threads = ask(q, "query-iothreads"), *tid;
+
+	for (size_t i = 0; threads && json_object_is_type(threads, json_type_array) &&
+			   i < json_object_array_length(threads); i++) {
+		struct json_object *t = json_object_array_get_idx(threads, i);
+
+		if (t && json_object_is_type(t, json_type_object) &&
+		    json_object_object_get_ex(t, "thread-id", &tid))
+			fact(facts, size, "iothread.%zu.tid=%d\n", i, json_object_get_int(tid));
+	}
+	json_object_put(threads);
+}
+
+static void read_memory(struct qmp *q, char *facts, size_t size)
+{
+	struct json_object *memory = ask(q, "query-memory-size-summary"), *base;
+
+	if (memory && json_object_is_type(memory, json_type_object) &&
+	    json_object_object_get_ex(memory, "base-memory", &base))
+		fact(facts, size, "memory=%lld\n", (long long)json_object_get_int64(base));
+	json_object_put(memory);
+}
+
+static void read_display(struct qmp *q, char *facts, size_t size)
+{
+	static const char *const local[] = { "gtk", "sdl", "cocoa", "spice-app", NULL };
+	struct json_object *display = ask(q, "query-display-options");
+	const char *type = text_of(display, "type");
+	bool window = false;
+
+	for (int i = 0; type && local[i]; i++)
+		window = window || !strcmp(type, local[i]);
+	if (type)
+		fact(facts, size, window ? "display.local=yes:%.40s\n" : "display.local=no\n", type);
+	json_object_put(display);
+}
+
+/* The back ends of emulated ports are called serialN; what goes nowhere costs only the exit. */
+static void read_serial(struct qmp *q, char *facts, size_t size)
+{
+	struct json_object *devices = ask(q, "query-chardev");
+	bool array = devices && json_object_is_type(devices, json_type_array);
+	char seen[80] = "";
+
+	for (size_t i = 0; array && i < json_object_array_length(devices); i++) {
+		struct json_object *device = json_object_array_get_idx(devices, i);
+		const char *label = text_of(device, "label"), *to = text_of(device, "filename");
+
+		if (label && to && !strncmp(label, "serial", 6) && strcmp(to, "null"))
+			snprintf(seen, sizeof(seen), "%.20s to %.40s", label, to);
+	}
+	for (char *p = seen; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	/* ports with a back end of another name are in the command line alone */
+	if (seen[0])
+		fact(facts, size, "serial.emulated=yes:%s\n", seen);
+	json_object_put(devices);
+}
+
 static void read_blocks(struct qmp *q, char *facts, size_t size)
 {
 	struct json_object *blocks = ask(q, "query-block"), *inserted;
@@ -252,6 +315,10 @@ int doctor_qmp(const char *path, char *facts, size_t size, int *pid)
 		goto fail;
 	json_object_put(able);
 	read_cpus(&q, facts, size, &first);
+	read_iothreads(&q, facts, size);
+	read_memory(&q, facts, size);
+	read_display(&q, facts, size);
+	read_serial(&q, facts, size);
 	read_blocks(&q, facts, size);
 	read_dirty(&q, facts, size);
 	if (!*pid && first)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The timerlat tracer; see doctor-trace.h. It runs in a tracing instance of
- * its own, which is removed again; the CPUs and the period are global to the
- * tracer: they are put back.
+ * its own; the CPUs are global to the tracer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -152,7 +150,8 @@ static void feed(char *buf, size_t *len, struct trace_result *r)
 	memmove(buf, line, *len);
 }
 
-static int collect(const char *instance, int seconds, struct trace_result *r)
+static int collect(const char *instance, int seconds, const volatile sig_atomic_t *stop,
+		   struct trace_result *r)
 {
 	static char buf[65536];
 	struct timespec t;
@@ -167,12 +166,12 @@ static int collect(const char *instance, int seconds, struct trace_result *r)
 		return -errno;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	end = t.tv_sec + seconds;
-	do {
+	while (t.tv_sec < end && !*stop) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		ssize_t n;
 
 		poll(&p, 1, 200);
-		while ((n = read(fd, buf + len, sizeof(buf) - 1 - len)) > 0) {
+		while (!*stop && (n = read(fd, buf + len, sizeof(buf) - 1 - len)) > 0) {
 			len += (size_t)n;
 			feed(buf, &len, r);
 			if (len == sizeof(buf) - 1)
@@ -182,47 +181,68 @@ static int collect(const char *instance, int seconds, struct trace_result *r)
 				break;
 		}
 		clock_gettime(CLOCK_MONOTONIC, &t);
-	} while (t.tv_sec < end);
+	}
 	close(fd);
 	return 0;
 }
 
-int trace_run(int seconds, const char *cpus, struct trace_result *r, char step[128])
+/* Files of the instance end with it; only the instance itself and the CPUs are leased. */
+static int trace(const char *instance, int seconds, const volatile sig_atomic_t *stop,
+		 struct trace_result *r, char step[TRACE_STEP])
 {
-	const char *top = tracefs();
-	char text[1024], path[256], instance[128], cpus_path[128], before[1024];
+	char path[256];
 	int ret;
 
-	snprintf(step, 128, "%s/available_tracers", top);
+	snprintf(path, sizeof(path), "%s/events/osnoise/enable", instance);
+	(void)write_text(path, "1");
+	snprintf(path, sizeof(path), "%s/current_tracer", instance);
+	snprintf(step, TRACE_STEP, "%s", path);
+	ret = write_text(path, "timerlat");
+	return ret < 0 ? ret : collect(instance, seconds, stop, r);
+}
+
+static int give_back(struct rtkvm_lease *lease)
+{
+	struct rtkvm_report *report = NULL;
+	const struct rtkvm_report_item *item = NULL;
+	int ret = rtkvm_lease_release(lease, &report);
+
+	while ((item = rtkvm_report_next(report, item)))
+		if (rtkvm_report_item_problem(item))
+			fprintf(stderr, "rtkvm: %s: %s\n", rtkvm_report_item_feature(item),
+				rtkvm_report_item_reason(item));
+	rtkvm_report_free(report);
+	return ret;
+}
+
+int trace_run(struct rtkvm *rt, int seconds, const char *cpus, const volatile sig_atomic_t *stop,
+	      struct trace_result *r, char step[TRACE_STEP])
+{
+	unsigned int number = (unsigned int)getpid() & 0x3fffff;
+	const char *top = tracefs();
+	char text[1024], instance[128];
+	struct rtkvm_lease *lease;
+	int ret, given;
+
+	snprintf(step, TRACE_STEP, "%s/available_tracers", top);
 	if (read_text(step, text, sizeof(text)) < 0 || !strstr(text, "timerlat"))
 		return -ENOSYS;
-	snprintf(cpus_path, sizeof(cpus_path), "%s/osnoise/cpus", top);
-	snprintf(step, 128, "%s", cpus_path);
-	ret = read_text(cpus_path, before, sizeof(before));
-	if (ret < 0)
+	snprintf(instance, sizeof(instance), "%s/instances/rtkvm-%u", top, number);
+	ret = rtkvm_lease_new(rt, "doctor-measure", &lease);
+	if (ret < 0) {
+		snprintf(step, TRACE_STEP, "%.255s", rtkvm_last_error());
 		return ret;
-	snprintf(instance, sizeof(instance), "%s/instances/rtkvm-doctor-%d", top, (int)getpid());
-	snprintf(step, 128, "%s", instance);
-	if (mkdir(instance, 0700) < 0)
-		return -errno;
-	if (cpus && cpus[0]) {
-		snprintf(step, 128, "%s", cpus_path);
-		ret = write_text(cpus_path, cpus);
 	}
-	if (ret == 0) {
-		snprintf(path, sizeof(path), "%s/events/osnoise/enable", instance);
-		(void)write_text(path, "1");
-		snprintf(path, sizeof(path), "%s/current_tracer", instance);
-		snprintf(step, 128, "%.127s", path);
-		ret = write_text(path, "timerlat");
-	}
-	if (ret == 0)
-		ret = collect(instance, seconds, r);
-	snprintf(path, sizeof(path), "%s/current_tracer", instance);
-	(void)write_text(path, "nop");
 	if (cpus && cpus[0])
-		(void)write_text(cpus_path, before[0] ? before : "");
-	if (rmdir(instance) < 0)
-		fprintf(stderr, "rtkvm: %s: %s; remove it: rmdir %s\n", instance, strerror(errno), instance);
+		ret = rtkvm_lease_set_knob(lease, RTKVM_KNOB_OSNOISE_CPUS, 0, cpus);
+	if (ret == 0)
+		ret = rtkvm_lease_set_knob(lease, RTKVM_KNOB_TRACE_INSTANCE, number, "1");
+	if (ret < 0)
+		snprintf(step, TRACE_STEP, "%.255s", rtkvm_last_error());
+	else
+		ret = trace(instance, seconds, stop, r, step);
+	given = give_back(lease);
+	if (given < 0)
+		fprintf(stderr, "rtkvm: %s; run rtkvm restore\n", rtkvm_last_error());
 	return ret;
 }

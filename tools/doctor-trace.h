@@ -6,12 +6,16 @@
 #ifndef RTKVM_DOCTOR_TRACE_H
 #define RTKVM_DOCTOR_TRACE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
+#include <rtkvm/rtkvm.h>
+
 #define TRACE_CPUS 256
 #define TRACE_NAMES 64
+#define TRACE_STEP 256
 
 /* Who interfered with a CPU, and how long in all. */
 struct trace_noise {
@@ -31,9 +35,12 @@ struct trace_result {
 bool trace_line(const char *line, struct trace_result *r);
 
 /*
- * Run it for some seconds on these CPUs. 0; -ENOSYS: there is no such tracer
- * here; another negative errno, with what in step.
+ * Run it for some seconds on these CPUs, or until *stop is not 0. What it
+ * changes of the host is a lease's: it is given back before this returns, or
+ * by rtkvm restore. 0; -ENOSYS: there is no such tracer here; another negative
+ * errno, with what in step.
  */
-int trace_run(int seconds, const char *cpus, struct trace_result *r, char step[128]);
+int trace_run(struct rtkvm *rt, int seconds, const char *cpus, const volatile sig_atomic_t *stop,
+	      struct trace_result *r, char step[TRACE_STEP]);
 
 #endif

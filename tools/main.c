@@ -15,6 +15,7 @@ struct command {
 	const char *name;
 	int (*run)(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 	const char *help;
+	const char *usage; /* what follows its name, and its options */
 };
 
 static int cmd_version(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv)
@@ -29,14 +30,52 @@ static int cmd_version(struct rtkvm *rt, const struct cmd_options *opt, int argc
 }
 
 static const struct command commands[] = {
-	{ "doctor", cmd_doctor, "why this host, or a VM on it, is not real-time" },
-	{ "plan", cmd_plan, "what a thread plan means, and what this host says of it" },
-	{ "dedicate", cmd_dedicate, "take CPUs out of Linux's way, for a command or a process" },
-	{ "release", cmd_release, "give back a lease that a process owns by name" },
-	{ "status", cmd_status, "what is leased now; changes nothing" },
-	{ "restore", cmd_restore, "give back what owners that died left changed" },
-	{ "latency", cmd_latency, "convert, add up and plot cyclictest histograms" },
-	{ "version", cmd_version, "version of the command and of the library" },
+	{ "doctor", cmd_doctor, "why this host, or a VM on it, is not real-time",
+	  "[OPTION...]\n\n"
+	  "  --cpus LIST      CPUs meant for real-time; else the isolated ones\n"
+	  "  --pid PID        look at that VM, too\n"
+	  "  --qmp SOCKET     ask QEMU by its QMP socket\n"
+	  "  --plan PLAN      what the VM's threads should be\n"
+	  "  --measure N      measure for N seconds who interferes\n"
+	  "  --check ID       one check\n"
+	  "  --explain ID     one check in full\n"
+	  "  --list           the names of all checks\n"
+	  "  -a, --all        also what is fine\n"
+	  "  --format FORMAT  text, json, prometheus, nfd\n"
+	  "  --json           --format json\n"
+	  "  --output FILE    write there\n" },
+	{ "plan", cmd_plan, "what a thread plan means, and what this host says of it",
+	  "PLAN [OPTION...]\n\n"
+	  "  --vcpus N    ask the guards about N vCPU threads\n"
+	  "  --cpus LIST  on these CPUs\n"
+	  "  --json       what the guards say as JSON\n" },
+	{ "dedicate", cmd_dedicate, "take CPUs out of Linux's way, for a command or a process",
+	  "[OPTION...] -- COMMAND...\n       rtkvm dedicate [OPTION...] --target PID\n\n"
+	  "  --count N            how many CPUs (1)\n"
+	  "  --cpus LIST          exactly these\n"
+	  "  --node N             of that NUMA node\n"
+	  "  --near-device ADDR   near that PCI device\n"
+	  "  --whole-cores        no sibling for others\n"
+	  "  --one-cache          all below one last-level cache\n"
+	  "  --cpu0               CPU 0 may be among them\n"
+	  "  --mode MODE          best, affinity, partition, offline\n"
+	  "  --strict             fail if an interrupt stays\n"
+	  "  --no-fair-server     real-time threads may starve others there\n"
+	  "  --allow-cstates      leave C-states and frequencies alone\n"
+	  "  --name NAME          of the lease\n"
+	  "  --pin                run the command on the CPUs\n"
+	  "  --quiet              no report\n"
+	  "  --json               the report as JSON\n" },
+	{ "release", cmd_release, "give back a lease that a process owns by name",
+	  "NAME [--json]\n" },
+	{ "status", cmd_status, "what is leased now; changes nothing", "[--json]\n" },
+	{ "restore", cmd_restore, "give back what owners that died left changed", "[--json]\n" },
+	{ "latency", cmd_latency, "convert, add up and plot cyclictest histograms",
+	  "[OPTION...] FILE...\n\n"
+	  "  -f, --format FORMAT  text, hgrm, cyclictest, json\n"
+	  "  -p, --plot FILE      a picture: .png, .svg\n"
+	  "  --json               --format json\n" },
+	{ "version", cmd_version, "version of the command and of the library", "\n" },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -51,8 +90,17 @@ static void help(FILE *f)
 		   "  --state-dir DIR  where journals are kept\n"
 		   "  --json           reports as JSON\n"
 		   "  -v, --verbose    say what is done (twice: also what is read)\n"
-		   "  -h, --help       this text\n\n"
+		   "  -h, --help       this text; after a command, that command's\n\n"
 		   "exit status: 0 fine, 1 something needs attention, 2 usage or error\n");
+}
+
+/* Is help asked for? What follows "--" is another command's. */
+static bool wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return true;
+	return false;
 }
 
 int cmd_fail(void)
@@ -143,6 +191,7 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'r':
 			options.root = optarg;
+			opt.made_up = strcmp(optarg, "/") != 0;
 			break;
 		case 's':
 			options.state_dir = optarg;
@@ -169,5 +218,10 @@ int main(int argc, char **argv)
 	command = find(argv[optind]);
 	if (!command)
 		return cmd_usage("no command \"%s\"", argv[optind]);
+	if (wants_help(argc - optind, argv + optind)) {
+		printf("usage: rtkvm %s %s\n%s; see rtkvm(1)\n", command->name, command->usage,
+		       command->help);
+		return CMD_OK;
+	}
 	return run(command, &options, &opt, argc - optind, argv + optind);
 }

@@ -69,7 +69,8 @@ static void print_json(const struct rtkvm_report *report, const char *command, i
 int cmd_report(const struct cmd_options *opt, const char *command, int ret,
 	       struct rtkvm_report *report, const char *nothing)
 {
-	int status = rtkvm_report_problems(report) || ret < 0 ? CMD_ATTENTION : CMD_OK;
+	bool problems = rtkvm_report_problems(report) && !opt->warnings_pass;
+	int status = problems || ret < 0 ? CMD_ATTENTION : CMD_OK;
 
 	if (!report)
 		return cmd_fail();

@@ -87,6 +87,10 @@ static void check_cap(struct host_facts *facts, const struct host_check *check,
 	value = host_kvm_cap(kvm, rule->cap);
 	if (value == -ENODATA)
 		value = 0;
+	if (value < 0) {
+		host_say(f, HOST_UNKNOWN, "KVM_CHECK_EXTENSION of %s failed", rule->name);
+		return;
+	}
 	if (value > 0 && (value & rule->bits) == rule->bits) {
 		host_say(f, HOST_OK, "%s = %lld", rule->name, (long long)value);
 		return;

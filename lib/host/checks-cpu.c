@@ -124,6 +124,30 @@ static void check_nohz_full(struct host_facts *facts, const struct host_check *c
 			    host_list(&facts->realtime.set, a));
 }
 
+/* In lists of the command line N is the last CPU there can be (since 5.12). */
+static void expand_last(struct host_facts *facts, char text[RTKVM_CPULIST_TEXT])
+{
+	struct host_cpus possible;
+	char out[RTKVM_CPULIST_TEXT];
+	int cpu = -1, last = -1;
+	size_t n = 0;
+
+	host_cpu_list(facts, CPU "possible", &possible);
+	while (!possible.err && (cpu = rtkvm_cpus_next(&possible.set, (unsigned int)(cpu + 1))) >= 0)
+		last = cpu;
+	for (const char *p = text; last >= 0 && *p && n + 8 < sizeof(out); p++) {
+		bool alone = (p == text || strchr(",-", p[-1])) && (!p[1] || strchr(",-:", p[1]));
+
+		if (*p == 'N' && alone)
+			n += (size_t)snprintf(out + n, sizeof(out) - n, "%d", last);
+		else
+			out[n++] = *p;
+	}
+	out[n] = '\0';
+	if (n && n + 8 < sizeof(out))
+		strcpy(text, out);
+}
+
 /* A CPU list of the command line. false: said why not. */
 static bool cmdline_cpus(struct host_facts *facts, struct host_finding *f, const char *key,
 			 struct host_cpus *cpus, int *found)
@@ -136,6 +160,7 @@ static bool cmdline_cpus(struct host_facts *facts, struct host_finding *f, const
 		return false;
 	}
 	*found = host_cmdline_get(facts->cmdline, key, text, sizeof(text));
+	expand_last(facts, text);
 	if (*found > 0 && !strcmp(text, "all") && !facts->online.err)
 		cpus->set = facts->online.set;
 	else if (*found < 0 ||
@@ -181,6 +206,7 @@ static void check_managed_irq(struct host_facts *facts, const struct host_check 
 	if (!host_need_realtime(facts, f))
 		return;
 	found = host_cmdline_get(facts->cmdline, "isolcpus", text, sizeof(text));
+	expand_last(facts, text);
 	if (found < 0 || (found > 0 && host_isolcpus_parse(text, &flags, &cpus.set) < 0)) {
 		host_say(f, HOST_UNKNOWN, "/proc/cmdline: isolcpus=%.60s is not understood", text);
 		return;
@@ -257,6 +283,10 @@ static void check_numa(struct host_facts *facts, const struct host_check *check,
 	while ((cpu = rtkvm_cpus_next(&facts->realtime.set, (unsigned int)(cpu + 1))) >= 0) {
 		int node = facts->node_of[cpu];
 
+		if (node < 0 && !facts->online.err && rtkvm_cpus_has(&facts->online.set, (unsigned int)cpu)) {
+			host_say(f, HOST_UNKNOWN, "/sys/devices/system/node: no node has CPU %d", cpu);
+			return;
+		}
 		if (node < 0)
 			continue; /* offline: check_online says so */
 		nodes += !seen[node];

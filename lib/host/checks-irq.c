@@ -11,8 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "irqbalance.h"
 #include "parse.h"
-#include "plan/task.h"
+#include "process.h"
 #include "read.h"
 
 /* Vectors of a CPU that devices can have, about: 256 less exceptions and the kernel's own. */
@@ -83,8 +84,10 @@ static bool in_use(struct host_facts *facts, const char *name)
 		return true;
 	}
 	/* a handler has a folder of its name */
+	errno = 0;
 	while (!used && (entry = readdir(dir)))
 		used = entry->d_type == DT_DIR && entry->d_name[0] != '.';
+	used |= errno != 0;
 	closedir(dir);
 	return used;
 }
@@ -250,97 +253,45 @@ static void check_vectors(struct host_facts *facts, const struct host_check *che
 			    "housekeeping CPUs");
 }
 
-/* Finds a process by its name. */
-struct search {
-	const char *name;
-	int64_t pid;
-	unsigned int seen;
-};
-
-static int one_process(struct host_facts *facts, const char *name, void *arg)
-{
-	struct search *s = arg;
-	char path[64], comm[64];
-	int64_t pid;
-
-	if (!rtkvm_parse_i64(name, 1, INT32_MAX, &pid))
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%.20s/comm", name);
-	if (host_text(facts, path, comm, sizeof(comm)) < 0)
-		return 0;
-	s->seen++;
-	if (strcmp(comm, s->name))
-		return 0;
-	s->pid = pid;
-	return 1;
-}
-
-/* CPUs that irqbalance is told to leave alone: 1 set, 0 not set, negative errno. */
-static int banned(struct host_facts *facts, int64_t pid, struct rtkvm_cpus *cpus)
-{
-	static const char *const files[] = { "/etc/default/irqbalance", "/etc/sysconfig/irqbalance" };
-	char text[16384], value[RTKVM_CPULIST_TEXT];
-
-	(void)pid;
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		int ret = host_text(facts, files[i], text, sizeof(text));
-
-		if (ret == -ENOENT)
-			continue;
-		if (ret < 0)
-			return ret;
-		ret = host_shell_get(text, "IRQBALANCE_BANNED_CPULIST", value, sizeof(value));
-		if (ret > 0)
-			return rtkvm_cpus_parse_list(value, cpus, NULL) == 0 ? 1 : -EILSEQ;
-		if (ret == 0)
-			ret = host_shell_get(text, "IRQBALANCE_BANNED_CPUS", value, sizeof(value));
-		if (ret > 0)
-			return rtkvm_cpus_parse_mask(value, cpus, NULL) == 0 ? 1 : -EILSEQ;
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
-}
-
 static void check_irqbalance(struct host_facts *facts, const struct host_check *check,
 			     struct host_finding *f)
 {
-	struct search s = { .name = "irqbalance" };
-	struct rtkvm_cpus cpus, open;
+	struct host_banned banned;
+	struct rtkvm_cpus open;
 	char a[HOST_LIST];
-	int ret = host_each(facts, "/proc", one_process, &s);
+	pid_t pid;
+	int ret = host_find_process(facts, "irqbalance", &pid);
 
 	(void)check;
-	if (ret < 0 || !s.seen) {
-		host_unreadable(facts, f, "/proc", ret < 0 ? ret : -ENOENT);
+	if (ret < 0) {
+		host_unreadable(facts, f, "/proc", ret);
 		return;
 	}
-	if (!s.pid) {
+	if (!ret) {
 		host_say(f, HOST_OK, "irqbalance does not run");
 		return;
 	}
 	if (!host_need_realtime(facts, f))
 		return;
-	ret = banned(facts, s.pid, &cpus);
+	ret = host_irqbalance(facts, pid, &banned);
 	if (ret < 0) {
-		host_say(f, HOST_UNKNOWN, "which CPUs irqbalance leaves alone is not understood: %s",
-			 strerror(-ret));
+		host_unreadable(facts, f, banned.path, ret);
 		return;
 	}
 	/* by default it leaves alone those that were isolated at boot (irqbalance 1.0.8) */
-	if (ret == 0) {
-		cpus = facts->isolated.set;
+	if (!banned.set) {
+		banned.cpus = facts->isolated.set;
 		for (size_t i = 0; !facts->nohz_full.err && i < RTKVM_CPULIST_WORDS; i++)
-			cpus.bits[i] |= facts->nohz_full.set.bits[i];
+			banned.cpus.bits[i] |= facts->nohz_full.set.bits[i];
 	}
-	open = host_minus(&facts->realtime.set, &cpus);
+	open = host_minus(&facts->realtime.set, &banned.cpus);
 	if (host_empty(&open)) {
-		host_say(f, HOST_OK, "irqbalance (pid %lld) leaves the real-time CPUs alone",
-			 (long long)s.pid);
+		host_say(f, HOST_OK, "irqbalance (pid %d) leaves the real-time CPUs alone, by %s", (int)pid,
+			 banned.source);
 		return;
 	}
-	host_say(f, HOST_FAIL, "irqbalance (pid %lld) moves IRQs to real-time CPUs %s",
-		 (long long)s.pid, host_list(&open, a));
+	host_say(f, HOST_FAIL, "irqbalance (pid %d) moves IRQs to real-time CPUs %s, by %s", (int)pid,
+		 host_list(&open, a), banned.source);
 	host_remedy(f, RTKVM_REMEDY_COMMAND, "sed -i '/IRQBALANCE_BANNED_CPU/d' /etc/default/irqbalance; "
 		    "echo IRQBALANCE_BANNED_CPULIST=%s >> /etc/default/irqbalance; systemctl restart "
 		    "irqbalance", host_list(&facts->realtime.set, a));

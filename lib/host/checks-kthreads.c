@@ -71,7 +71,7 @@ static void check_priority(struct host_facts *facts, const struct host_check *ch
 }
 
 static const struct kthread_rule ksoftirqd = { "ksoftirqd/", 2, false, "no ksoftirqd there" };
-static const struct kthread_rule ktimers = { "ktimers/", 3, false, "no ktimers thread in this kernel" };
+static const struct kthread_rule ktimers = { "ktimers/", 2, false, "no ktimers thread in this kernel" };
 static const struct kthread_rule rcuc = { "rcuc/", 4, false, "callbacks of RCU are offloaded" };
 static const struct kthread_rule rcub = { "rcub/", 4, true, "the kernel does not boost RCU" };
 static const struct kthread_rule irq_threads = { "irq/", 1, true, "no threaded interrupt" };
@@ -84,7 +84,8 @@ const struct host_check host_checks_kthreads[] = {
 	{ "sched-ktimers", "sched", "timer threads above ordinary ones", check_priority,
 	  "On PREEMPT_RT timers expire in ktimers threads; a timer that waits for an ordinary thread "
 	  "is late by its time slice.",
-	  "tuned, profile realtime-virtual-host; kernel/softirq.c", &ktimers },
+	  "tuned, profile realtime-virtual-host (pull request 464: as ksoftirqd); kernel/softirq.c",
+	  &ktimers },
 	{ "sched-rcuc", "sched", "RCU threads above ordinary ones", check_priority,
 	  "Callbacks that do not run let grace periods and memory pile up until all CPUs are "
 	  "interrupted.",

@@ -41,7 +41,7 @@ static const struct host_knob timer_advance = {
 	.means = "guest timers are late by the time of a VM entry",
 };
 static const struct host_knob timer_advance_ns = {
-	OF_KVM("lapic_timer_advance_ns"), .kind = HOST_KNOB_EQUAL, .bad = HOST_WARN, .want = -1,
+	OF_KVM("lapic_timer_advance_ns"), .kind = HOST_KNOB_EQUAL, .bad = HOST_WARN, .want = -1, .low = -1,
 	.means = "not adaptive: guest timers are late by the time of a VM entry, or early",
 };
 static const struct host_knob vmware = {
@@ -65,24 +65,45 @@ static const struct host_knob pause_filter = {
 	.means = "a guest that spins on a lock exits, although its CPU is its own",
 };
 static const struct host_knob ept = {
-	OF_INTEL("ept"), .kind = HOST_KNOB_YES, .bad = HOST_FAIL, .write = "1",
+	OF_INTEL("ept"), .flag = "ept", .kind = HOST_KNOB_YES, .bad = HOST_FAIL, .write = "1",
 	.means = "shadow page tables: each change of a guest's page table exits",
 };
 static const struct host_knob npt = {
-	OF_AMD("npt"), .kind = HOST_KNOB_YES, .bad = HOST_FAIL, .write = "1",
+	OF_AMD("npt"), .flag = "npt", .kind = HOST_KNOB_YES, .bad = HOST_FAIL, .write = "1",
 	.means = "shadow page tables: each change of a guest's page table exits",
 };
 static const struct host_knob preemption_timer = {
-	OF_INTEL("preemption_timer"), .kind = HOST_KNOB_YES, .bad = HOST_WARN, .write = "1",
+	OF_INTEL("preemption_timer"), .flag = "preemption_timer", .kind = HOST_KNOB_YES, .bad = HOST_WARN, .write = "1",
 	.means = "guest timers are timers of the host: an interrupt more for each",
 };
 static const struct host_knob unrestricted = {
-	OF_INTEL("unrestricted_guest"), .kind = HOST_KNOB_YES, .bad = HOST_WARN, .write = "1",
+	OF_INTEL("unrestricted_guest"), .flag = "unrestricted_guest", .kind = HOST_KNOB_YES, .bad = HOST_WARN, .write = "1",
 	.means = "real mode is emulated instruction by instruction",
 };
 static const struct host_knob vgif = {
-	OF_AMD("vgif"), .kind = HOST_KNOB_YES, .bad = HOST_WARN, .write = "1",
+	OF_AMD("vgif"), .flag = "vgif", .kind = HOST_KNOB_YES, .bad = HOST_WARN, .write = "1",
 	.means = "nested guests exit for STGI and CLGI",
+};
+
+static const struct host_knob vpid = {
+	OF_INTEL("vpid"), .flag = "vpid", .kind = HOST_KNOB_YES, .bad = HOST_WARN, .write = "1",
+	.means = "each VM entry and exit flushes the TLB",
+};
+static const struct host_knob flexpriority = {
+	OF_INTEL("flexpriority"), .flag = "flexpriority", .kind = HOST_KNOB_YES, .bad = HOST_WARN, .write = "1",
+	.means = "a guest's accesses to its task priority exit",
+};
+static const struct host_knob pml = {
+	OF_INTEL("pml"), .flag = "pml", .kind = HOST_KNOB_YES, .bad = HOST_WARN, .write = "1",
+	.means = "with dirty logging, the first write to each page exits",
+};
+static const struct host_knob ipiv = {
+	OF_INTEL("enable_ipiv"), .flag = "ipi_virt", .kind = HOST_KNOB_YES, .bad = HOST_WARN, .write = "1",
+	.means = "IPIs between vCPUs exit",
+};
+static const struct host_knob vnmi = {
+	OF_AMD("vnmi"), .flag = "vnmi", .kind = HOST_KNOB_YES, .bad = HOST_WARN, .write = "1",
+	.means = "NMIs to a guest take single steps and exits",
 };
 
 const struct host_check host_checks_kvm[] = {
@@ -137,6 +158,19 @@ const struct host_check host_checks_kvm[] = {
 	{ "kvm-unrestricted-guest", "virt", "real mode without emulation", host_check_knob,
 	  "Emulated firmware and boot loaders take seconds, at the vCPU's priority.",
 	  "Intel SDM vol. 3, 26.6", &unrestricted },
+	{ "kvm-vpid", "virt", "TLB entries kept over exits (Intel)", host_check_knob,
+	  "Without tags, each VM entry begins with an empty TLB.", "Intel SDM vol. 3, 29.1", &vpid },
+	{ "kvm-flexpriority", "virt", "task priority without exits (Intel)", host_check_knob,
+	  "Guests that use the task-priority register write it often.", "Intel SDM vol. 3, 30.1.2",
+	  &flexpriority },
+	{ "kvm-pml", "virt", "dirty pages logged by the CPU (Intel)", host_check_knob,
+	  "Otherwise a migration write-protects pages, and each first write exits.",
+	  "Intel SDM vol. 3, 29.3.6; Documentation/virt/kvm/api.rst, 4.8", &pml },
+	{ "kvm-ipiv", "virt", "IPIs without exits (Intel)", host_check_knob,
+	  "A guest wakes its other CPUs by IPIs.", "Intel SDM vol. 3, 30.1.6", &ipiv },
+	{ "kvm-vnmi", "virt", "virtual NMIs (AMD)", host_check_knob,
+	  "Without them KVM steps through IRET to see when the next NMI may come.",
+	  "AMD APM vol. 2, 15.21.10", &vnmi },
 	{ "kvm-vgif", "virt", "virtual GIF (AMD)", host_check_knob,
 	  "For guests that run guests.", "AMD APM vol. 2, 15.33", &vgif },
 	{ .id = NULL },

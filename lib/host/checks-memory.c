@@ -20,6 +20,10 @@ static void check_ksm(struct host_facts *facts, const struct host_check *check,
 	(void)check;
 	if (!host_need_number(facts, f, run, "/sys/kernel/mm", "the kernel has no KSM", &value))
 		return;
+	if (value < 0 || value > 2) {
+		host_say(f, HOST_UNKNOWN, "%s: %lld is none of 0, 1, 2", run, (long long)value);
+		return;
+	}
 	(void)host_number(facts, "/sys/kernel/mm/ksm/pages_shared", &shared);
 	if (value == 1)
 		host_say(f, HOST_FAIL, "ksmd runs (%lld pages are shared): a write to one faults",
@@ -154,14 +158,14 @@ static void check_rtprio(struct host_facts *facts, const struct host_check *chec
 
 static const struct host_knob thp = {
 	.path = THP "enabled", SYS_MM, .absent = "the kernel has no transparent hugepages",
-	.kind = HOST_KNOB_CHOICE, .bad = HOST_WARN, .want_text = "never madvise", .write = "never",
+	.kind = HOST_KNOB_CHOICE, .bad = HOST_WARN, .want_text = "never madvise", .known = "always madvise never", .write = "never",
 	.means = "khugepaged moves and maps pages of any process",
 };
 
 static const struct host_knob thp_defrag = {
 	.path = THP "defrag", SYS_MM, .absent = "the kernel has no transparent hugepages",
 	.kind = HOST_KNOB_CHOICE, .bad = HOST_WARN, .want_text = "never defer madvise defer+madvise",
-	.write = "never", .means = "a page fault compacts memory first",
+	.known = "always never defer madvise defer+madvise", .write = "never", .means = "a page fault compacts memory first",
 };
 
 static const struct host_knob swappiness = {

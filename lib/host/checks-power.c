@@ -10,6 +10,7 @@
 
 #include "knob.h"
 #include "parse.h"
+#include "process.h"
 #include "read.h"
 
 #define CPU "/sys/devices/system/cpu/"
@@ -20,6 +21,9 @@
 /* SMIs a minute that a machine at rest does not have. */
 #define SMI_PER_MINUTE 1
 
+#define DMA_LATENCY "/dev/cpu_dma_latency"
+#define NOBODY_US 2000000000 /* PM_QOS_CPU_LATENCY_DEFAULT_VALUE */
+
 #define MSR_SMI_COUNT 0x34 /* Intel SDM vol. 4, table 2-2 */
 
 /* The CPUs that matter: real-time ones, or all when none is named. */
@@ -27,6 +31,22 @@ static const struct rtkvm_cpus *cpus_of(const struct host_facts *facts)
 {
 	return !facts->realtime.err && !host_empty(&facts->realtime.set) ? &facts->realtime.set :
 									   &facts->online.set;
+}
+
+/* Has a CPU its folder, so that what it lacks the kernel has not? Else the finding says so. */
+static bool cpu_folders(struct host_facts *facts, struct host_finding *f)
+{
+	int cpu = -1;
+
+	while ((cpu = rtkvm_cpus_next(cpus_of(facts), (unsigned int)(cpu + 1))) >= 0) {
+		char path[64];
+
+		snprintf(path, sizeof(path), CPU "cpu%d", cpu);
+		if (host_exists(facts, path))
+			return true;
+	}
+	host_say(f, HOST_UNKNOWN, CPU "cpuN: %s", strerror(ENOENT));
+	return false;
 }
 
 /* Longest exit latency of a state of this CPU that is not disabled. 0 or -errno. */
@@ -43,20 +63,41 @@ static int deepest(struct host_facts *facts, int cpu, int64_t *us, char *path, s
 			return 0;
 		if (ret < 0)
 			return ret;
+		if (latency < 0 || latency > INT32_MAX)
+			return -EILSEQ;
 		snprintf(path, size, CPU "cpu%d/cpuidle/state%d/disable", cpu, state);
 		ret = host_number(facts, path, &disabled);
 		if (ret < 0 && ret != -ENOENT)
 			return ret;
+		if (ret == 0 && (disabled < 0 || disabled > 1))
+			return -EILSEQ;
 		if ((ret < 0 || !disabled) && latency > *us)
 			*us = latency;
 	}
 	return 0;
 }
 
+/* "; cpu_dma_latency: 0 us by NAME (pid N)", where somebody holds it. */
+static void holders(struct host_facts *facts, struct host_finding *f, int32_t held, char *text,
+		    size_t size)
+{
+	char who[HOST_HOLDERS];
+	bool hidden;
+
+	text[0] = '\0';
+	if (held < 0 || held >= NOBODY_US)
+		return;
+	(void)host_holders(facts, DMA_LATENCY, who, &hidden);
+	snprintf(text, size, "; cpu_dma_latency: %d us by %s", held,
+		 who[0] ? who : hidden ? "a process of others" : "no process that is seen here");
+	if (!who[0] && hidden && !facts->root)
+		f->needs_root = true;
+}
+
 static void check_cstates(struct host_facts *facts, const struct host_check *check,
 			  struct host_finding *f)
 {
-	char path[128], at_most[16];
+	char path[128], who[HOST_HOLDERS + 48];
 	int64_t us, worst = 0;
 	int32_t held = INT32_MAX;
 	int cpu = -1, worst_cpu = -1, ret;
@@ -79,27 +120,28 @@ static void check_cstates(struct host_facts *facts, const struct host_check *che
 			worst_cpu = cpu;
 		}
 	}
-	if (worst_cpu < 0) {
-		host_say(f, HOST_NA, "the kernel has no C-states to choose from here (no cpuidle)");
+	ret = host_bytes(facts, DMA_LATENCY, 0, &held, sizeof(held));
+	holders(facts, f, ret < 0 ? NOBODY_US : held, who, sizeof(who));
+	if (worst_cpu < 0 && cpu_folders(facts, f)) {
+		host_say(f, HOST_NA, "the kernel has no C-states to choose from here (no cpuidle)%s", who);
+	} else if (worst_cpu < 0) {
 		return;
-	}
-	ret = host_bytes(facts, "/dev/cpu_dma_latency", 0, &held, sizeof(held));
-	if (worst <= IDLE_US) {
-		host_say(f, HOST_OK, "deepest C-state: %lld us to wake up (CPU %d)", (long long)worst,
-			 worst_cpu);
+	} else if (worst <= IDLE_US) {
+		host_say(f, HOST_OK, "deepest C-state: %lld us to wake up (CPU %d)%s", (long long)worst,
+			 worst_cpu, who);
 	} else if (ret < 0) {
-		host_unreadable(facts, f, "/dev/cpu_dma_latency", ret);
+		host_unreadable(facts, f, DMA_LATENCY, ret);
 		if (ret == -EACCES && !facts->root)
 			host_say(f, HOST_UNKNOWN, "CPU %d has C-states with %lld us to wake up; whether "
 				 "they are held off is in /dev/cpu_dma_latency, for root", worst_cpu,
 				 (long long)worst);
+	} else if (held < 0) {
+		host_unreadable(facts, f, DMA_LATENCY, -EILSEQ);
 	} else if (held <= IDLE_US) {
-		host_say(f, HOST_OK, "C-states deeper than %d us are held off by cpu_dma_latency", held);
+		host_say(f, HOST_OK, "C-states of %lld us are held off%s", (long long)worst, who);
 	} else {
-		if (held < 2000000000)
-			snprintf(at_most, sizeof(at_most), "%d us", held);
-		host_say(f, HOST_FAIL, "CPU %d takes up to %lld us to wake up; cpu_dma_latency holds %s",
-			 worst_cpu, (long long)worst, held < 2000000000 ? at_most : "nothing off");
+		host_say(f, HOST_FAIL, "CPU %d takes up to %lld us to wake up%s", worst_cpu,
+			 (long long)worst, who[0] ? who : "; nobody holds cpu_dma_latency");
 		host_remedy(f, RTKVM_REMEDY_COMMAND,
 			    "for s in " CPU "cpu[0-9]*/cpuidle/state[0-9]*; do [ $(cat $s/latency) -le %d ] "
 			    "|| echo 1 > $s/disable; done", IDLE_US);
@@ -131,6 +173,10 @@ static void check_cpufreq_text(struct host_facts *facts, struct host_finding *f,
 			host_unreadable(facts, f, path, ret);
 			return;
 		}
+		if (!host_is_word(text)) {
+			host_malformed(f, path, text, "a word");
+			return;
+		}
 		seen++;
 		if (!strcmp(text, want) || (or_else && !strcmp(text, or_else)))
 			continue;
@@ -140,7 +186,8 @@ static void check_cpufreq_text(struct host_facts *facts, struct host_finding *f,
 		}
 	}
 	if (!seen) {
-		host_say(f, HOST_NA, "%s", nothing);
+		if (cpu_folders(facts, f))
+			host_say(f, HOST_NA, "%s", nothing);
 	} else if (!wrong) {
 		host_say(f, HOST_OK, "%s on %u CPUs", want, seen);
 	} else {
@@ -250,6 +297,8 @@ static void check_ignore_ce(struct host_facts *facts, const struct host_check *c
 		host_say(f, HOST_NA, "the kernel has no machine-check support here");
 	} else if (ret < 0) {
 		host_unreadable(facts, f, folder, ret);
+	} else if (!n[0] && !n[1]) {
+		host_say(f, HOST_UNKNOWN, "%s names no CPU", folder);
 	} else if (n[0]) {
 		host_say(f, HOST_WARN, "%u of %u CPUs poll for corrected errors", n[0], n[0] + n[1]);
 		host_remedy(f, RTKVM_REMEDY_COMMAND,

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cgroup.h"
 #include "knob.h"
 #include "parse.h"
-#include "plan/guard.h"
 #include "read.h"
 
 #define SYSCTL "/proc/sys/kernel/"
@@ -58,7 +58,7 @@ static int rt_group_file(struct host_facts *facts, char path[RTKVM_PATH_MAX])
 	path[0] = '\0';
 	if (ret == 0)
 		ret = host_long_text(facts, "/proc/self/mountinfo", 1 << 20, &mounts);
-	if (ret == 0 && !plan_cgroup_rt_file(cgroup, mounts, path, RTKVM_PATH_MAX))
+	if (ret == 0 && !rtkvm_cgroup_rt_file(cgroup, mounts, path, RTKVM_PATH_MAX))
 		path[0] = '\0';
 	free(cgroup);
 	free(mounts);
@@ -107,6 +107,11 @@ static void check_throttle(struct host_facts *facts, const struct host_check *ch
 		return;
 	if (facts->release_err) {
 		host_unreadable(facts, f, SYSCTL "osrelease", facts->release_err);
+		return;
+	}
+	if (runtime < -1 || period < 1 || runtime > period) {
+		host_say(f, HOST_UNKNOWN, SYSCTL "sched_rt_runtime_us: %lld of %lld us cannot be",
+			 (long long)runtime, (long long)period);
 		return;
 	}
 	/* commit 5f6bd380c7bd took it away where there are no groups */
@@ -208,6 +213,11 @@ static void check_hung_task(struct host_facts *facts, const struct host_check *c
 	if (!host_need_number(facts, f, SYSCTL "hung_task_timeout_secs", "/proc/sys/kernel",
 			      "the kernel does not look for hung tasks", &seconds))
 		return;
+	if (seconds < 0) {
+		host_say(f, HOST_UNKNOWN, SYSCTL "hung_task_timeout_secs: %lld s cannot be",
+			 (long long)seconds);
+		return;
+	}
 	if (seconds == 0 || seconds >= 600) {
 		host_say(f, HOST_OK, seconds ? "every %lld s" : "off", (long long)seconds);
 		return;
@@ -307,8 +317,14 @@ static void check_lockdep(struct host_facts *facts, const struct host_check *che
 		return;
 	}
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
-		if (!host_exists(facts, signs[i]))
+		int ret = host_look(facts, signs[i]);
+
+		if (!ret)
 			continue;
+		if (ret < 0) {
+			host_unreadable(facts, f, signs[i], ret);
+			return;
+		}
 		host_say(f, HOST_WARN, "%s is there: a kernel built for debugging, several times slower",
 			 signs[i]);
 		host_remedy(f, RTKVM_REMEDY_MANUAL, "boot a kernel without CONFIG_PROVE_LOCKING, "

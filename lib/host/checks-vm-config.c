@@ -67,9 +67,114 @@ static bool has_part(const struct host_vm *vm, const char *const *options, const
 	return false;
 }
 
+static bool has_option(const struct host_vm *vm, const char *name)
+{
+	bool present;
+
+	(void)host_vm_option(vm, name, 0, &present);
+	return present;
+}
+
+/* "KEY=VALUE" between commas, also below another key: "file.KEY=VALUE". */
+static bool has_pair(const char *text, const char *pair)
+{
+	size_t len = strlen(pair);
+
+	for (const char *p = text; (p = strstr(p, pair)); p++)
+		if ((p == text || p[-1] == ',' || p[-1] == '.') && (!p[len] || p[len] == ','))
+			return true;
+	return false;
+}
+
+/* The same in QEMU's JSON spelling: "KEY": "VALUE". */
+static bool has_json(const char *text, const char *key, const char *value)
+{
+	char quoted[32];
+
+	snprintf(quoted, sizeof(quoted), "\"%s\"", key);
+	for (const char *p = text; (p = strstr(p, quoted)); p++) {
+		const char *v = p + strlen(quoted);
+
+		v += strspn(v, " :");
+		if (*v == '"' && !strncmp(v + 1, value, strlen(value)) && v[1 + strlen(value)] == '"')
+			return true;
+	}
+	return false;
+}
+
+/* A file or device of the host that QEMU reads and writes by the AIO mode it is given. */
+static bool uses_threads(const char *option, const char *value)
+{
+	bool file;
+
+	if (value[0] == '{')
+		return (has_json(value, "driver", "file") || has_json(value, "driver", "host_device")) &&
+		       !has_json(value, "aio", "native") && !has_json(value, "aio", "io_uring");
+	if (!strcmp(option, "blockdev")) {
+		file = has_pair(value, "driver=file") || has_pair(value, "driver=host_device");
+	} else {
+		const char *name = strstr(value, "file=");
+
+		/* a colon before any slash is a protocol: nbd:, rbd:, iscsi: */
+		file = name && !has_pair(value, "if=pflash") && !has_pair(value, "media=cdrom") &&
+		       name[5 + strcspn(name + 5, ":,/")] != ':';
+	}
+	return file && !has_pair(value, "aio=native") && !has_pair(value, "aio=io_uring");
+}
+
+/* QEMU's default is threads. */
+static bool some_threads(const struct host_vm *vm, char *seen, size_t size)
+{
+	static const char *const options[] = { "drive", "blockdev" };
+	static const char *const disks[] = { "hda", "hdb", "hdc", "hdd" };
+	bool present;
+
+	for (size_t o = 0; o < 2; o++) {
+		present = true;
+		for (unsigned int i = 0; i < 256 && present; i++) {
+			const char *value = host_vm_option(vm, options[o], i, &present);
+
+			if (!value)
+				break;
+			if (!uses_threads(options[o], value))
+				continue;
+			snprintf(seen, size, "-%s %.80s", options[o], value);
+			return true;
+		}
+	}
+	for (size_t i = 0; i < 4; i++) {
+		if (has_option(vm, disks[i])) {
+			snprintf(seen, size, "-%s", disks[i]);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Without any of these options QEMU opens what window it was built with. */
+static bool default_display(const struct host_vm *vm, char *seen, size_t size)
+{
+	static const char *const others[] = { "display", "nographic", "vnc", "spice", "daemonize" };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (has_option(vm, others[i]))
+			return false;
+	snprintf(seen, size, "no -display");
+	return true;
+}
+
+static bool console_on_stdio(const struct host_vm *vm, char *seen, size_t size)
+{
+	if (!has_option(vm, "nographic") || has_option(vm, "serial"))
+		return false;
+	snprintf(seen, size, "-nographic");
+	return true;
+}
+
 struct config_rule {
 	const char *options[4]; /* where in the command line */
 	const char *parts[6];   /* what must not be there */
+	bool (*also)(const struct host_vm *vm, char *seen, size_t size); /* or this; may be NULL */
 	const char *fact;	/* of QMP, "yes" when it is bad, with what it is after a colon */
 	const char *good, *means, *remedy;
 };
@@ -92,7 +197,8 @@ static void check_rule(struct host_facts *facts, const struct host_check *check,
 		host_say(f, HOST_UNKNOWN, "QMP does not tell, and the command line is not known");
 		return;
 	} else {
-		bad = has_part(facts->vm, rule->options, rule->parts, seen, sizeof(seen));
+		bad = has_part(facts->vm, rule->options, rule->parts, seen, sizeof(seen)) ||
+		      (rule->also && rule->also(facts->vm, seen, sizeof(seen)));
 	}
 	host_say(f, bad ? HOST_WARN : HOST_OK, "%s%s%s", bad ? seen : rule->good, bad ? ": " : "",
 		 bad ? rule->means : "");
@@ -101,31 +207,31 @@ static void check_rule(struct host_facts *facts, const struct host_check *check,
 }
 
 static const struct config_rule qcow2 = {
-	{ "drive", "blockdev", "hda", NULL }, { "qcow2", "vmdk", "vdi", NULL }, "block.cow",
+	{ "drive", "blockdev", "hda", NULL }, { "qcow2", "vmdk", "vdi", NULL }, NULL, "block.cow",
 	"disks are raw", "writes allocate clusters and update tables under a lock",
 	"convert to raw on a logical volume: qemu-img convert -O raw",
 };
 static const struct config_rule aio = {
-	{ "drive", "blockdev", NULL }, { "aio=threads", NULL }, "block.aio-threads",
-	"no disk says aio=threads", "I/O in worker threads that come and go",
+	{ NULL }, { NULL }, some_threads, "block.aio-threads", "no disk of the host by aio=threads",
+	"I/O in worker threads that come and go (QEMU's default)",
 	"use aio=native with cache=none, or aio=io_uring",
 };
 static const struct config_rule display = {
-	{ "display", NULL }, { "gtk", "sdl", "cocoa", "spice-app", NULL }, "display.local",
+	{ "display", NULL }, { "gtk", "sdl", "cocoa", "spice-app", NULL }, default_display, "display.local",
 	"no local display", "drawing is done in the main thread, with the big lock held",
 	"use -display none, or a remote display of another thread (-display egl-headless, vnc)",
 };
 static const struct config_rule serial = {
 	{ "serial", "chardev", NULL }, { "stdio", "mon:stdio", "file:", "tcp:", "backend=file", NULL },
-	"serial.emulated", "no emulated serial port", "each byte of a guest's console is an exit",
+	console_on_stdio, "serial.emulated", "no emulated serial port", "each byte of a guest's console is an exit",
 	"use a virtio console (-device virtconsole) and no console=ttyS0 in the guest",
 };
 static const struct config_rule hpet = {
-	{ "machine", "M", NULL }, { "hpet=on", NULL }, "machine.hpet", "no HPET",
+	{ "machine", "M", NULL }, { "hpet=on", NULL }, NULL, "machine.hpet", "no HPET",
 	"the HPET is emulated in the VMM: each access exits to it", "use -machine hpet=off",
 };
 static const struct config_rule balloon = {
-	{ "device", NULL }, { "virtio-balloon", "virtio-mem", NULL }, "device.balloon",
+	{ "device", NULL }, { "virtio-balloon", "virtio-mem", NULL }, NULL, "device.balloon",
 	"no balloon", "it unmaps guest memory; giving it back faults",
 	"leave the device out, or never inflate it",
 };

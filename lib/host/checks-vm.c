@@ -4,6 +4,7 @@
  * configuration is in checks-vm-config.c.
  */
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,11 +12,12 @@
 
 #include <rtkvm/plan.h>
 
+#include "exits.h"
 #include "parse.h"
 #include "read.h"
 #include "vm.h"
 
-/* kvm_exit and friends are counted here, by debugfs. */
+/* Of one vCPU; more than that is work for the VMM or the host, not the guest's. */
 #define EXITS_PER_SECOND 20000
 
 static bool need_threads(struct host_facts *facts, struct host_finding *f)
@@ -29,12 +31,71 @@ static bool need_threads(struct host_facts *facts, struct host_finding *f)
 		snprintf(path, sizeof(path), "/proc/%d/task", vm->pid);
 		host_unreadable(facts, f, path, vm->threads_err);
 	} else if (!vm->vcpus) {
-		host_say(f, HOST_UNKNOWN, "none of the %zu threads of process %d is known for a vCPU",
-			 vm->count, vm->pid);
+		host_say(f, HOST_UNKNOWN, "none of the %zu threads of process %d is known for a vCPU (QEMU "
+			 "tells by --qmp, or names them with -name ID,debug-threads=on)", vm->count,
+			 vm->pid);
 	} else {
 		return true;
 	}
 	return false;
+}
+
+/* Numbers of threads for a remedy; more than fit are no remedy. */
+#define LIST 480
+
+enum which { VCPUS, OTHERS, KERNEL };
+
+static bool is(const struct host_vm_thread *t, enum which which)
+{
+	return which == VCPUS ? t->vcpu : which == KERNEL ? t->kernel : !t->vcpu && !t->kernel;
+}
+
+static bool tids(const struct host_vm *vm, enum which which, char *list, size_t size)
+{
+	size_t len = 0;
+
+	list[0] = '\0';
+	for (size_t i = 0; i < vm->count; i++) {
+		if (!is(&vm->thread[i], which))
+			continue;
+		len += (size_t)snprintf(list + len, size - len, "%s%d", len ? " " : "",
+					vm->thread[i].tid);
+		if (len >= size)
+			return false;
+	}
+	return len > 0;
+}
+
+/* The commands that give each vCPU a real-time CPU of its own. */
+static void pin_remedy(struct host_facts *facts, struct host_finding *f)
+{
+	const struct rtkvm_cpus *cpus = &facts->realtime.set;
+	char text[600];
+	size_t len = 0;
+	int cpu = -1;
+
+	if (facts->realtime.err || host_empty(cpus)) {
+		host_remedy(f, RTKVM_REMEDY_MANUAL, "isolate as many CPUs as there are vCPUs, and pin each "
+						    "vCPU thread to one of its own (taskset -pc CPU TID)");
+		return;
+	}
+	if (rtkvm_cpus_count(cpus) < facts->vm->vcpus) {
+		host_remedy(f, RTKVM_REMEDY_MANUAL, "overcommitted: %zu vCPUs, %u real-time CPUs; give the VM "
+			    "fewer vCPUs, or isolate more CPUs", facts->vm->vcpus, rtkvm_cpus_count(cpus));
+		return;
+	}
+	for (size_t i = 0; i < facts->vm->count && len < sizeof(text); i++) {
+		if (!facts->vm->thread[i].vcpu)
+			continue;
+		cpu = rtkvm_cpus_next(cpus, (unsigned int)(cpu + 1));
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%staskset -pc %d %d",
+					len ? "; " : "", cpu, facts->vm->thread[i].tid);
+	}
+	if (len < sizeof(text))
+		host_remedy(f, RTKVM_REMEDY_COMMAND, "%s", text);
+	else
+		host_remedy(f, RTKVM_REMEDY_MANUAL, "pin each vCPU thread to one of CPUs %s of its own "
+			    "(taskset -pc CPU TID)", host_list(cpus, text));
 }
 
 static bool realtime(int policy)
@@ -59,6 +120,7 @@ static void check_vcpu_sched(struct host_facts *facts, const struct host_check *
 	const struct host_vm_thread *first = NULL;
 	int policy = SCHED_FIFO, priority = role_priority(facts, RTKVM_ROLE_VCPU, &policy);
 	unsigned int wrong = 0;
+	char list[LIST];
 
 	(void)check;
 	if (!need_threads(facts, f))
@@ -80,11 +142,19 @@ static void check_vcpu_sched(struct host_facts *facts, const struct host_check *
 	host_say(f, HOST_FAIL, "%.20s (tid %d) is %s %d; %u of %zu vCPU threads are not %s",
 		 first->comm, first->tid, realtime(first->policy) ? "real-time" : "SCHED_OTHER",
 		 first->priority, wrong, facts->vm->vcpus, priority < 0 ? "real-time" : "as planned");
-	host_remedy(f, RTKVM_REMEDY_COMMAND,
-		    "for t in /proc/%d/task/*; do grep -qE '^(CPU [0-9]+/KVM|(crosvm_|fc_)?vcpu ?[0-9]+)$' "
-		    "$t/comm && chrt %s -p %d ${t##*/}; done", facts->vm->pid,
-		    policy == SCHED_RR ? "-r" : policy == SCHED_OTHER ? "-o" : "-f",
-		    priority < 0 ? 1 : priority);
+	if (tids(facts->vm, VCPUS, list, sizeof(list)))
+		host_remedy(f, RTKVM_REMEDY_COMMAND, "for t in %s; do chrt %s -p %d $t; done", list,
+			    policy == SCHED_RR ? "-r" : policy == SCHED_OTHER ? "-o" : "-f",
+			    priority < 0 ? 1 : priority);
+}
+
+static void unknown_cpus(struct host_facts *facts, struct host_finding *f,
+			 const struct host_vm_thread *t)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", facts->vm->pid, t->tid);
+	host_unreadable(facts, f, path, t->cpus_err);
 }
 
 static void check_pinned(struct host_facts *facts, const struct host_check *check,
@@ -105,7 +175,7 @@ static void check_pinned(struct host_facts *facts, const struct host_check *chec
 		if (!t->vcpu)
 			continue;
 		if (t->cpus_err) {
-			host_say(f, HOST_UNKNOWN, "CPUs of thread %d: %s", t->tid, strerror(-t->cpus_err));
+			unknown_cpus(facts, f, t);
 			return;
 		}
 		cpu = rtkvm_cpus_next(&t->cpus, 0);
@@ -119,30 +189,31 @@ static void check_pinned(struct host_facts *facts, const struct host_check *chec
 			rtkvm_cpus_add(&used, (unsigned int)cpu);
 			continue;
 		}
-		if (facts->realtime.err || host_empty(&facts->realtime.set))
-			host_remedy(f, RTKVM_REMEDY_MANUAL, "pin each vCPU thread to an isolated CPU of "
-							    "its own (taskset -pc CPU TID)");
-		else
-			host_remedy(f, RTKVM_REMEDY_COMMAND,
-				    "set -- $(printf '%%s\\n' %s | tr , '\\n' | sed 's/-/ /' | while read a b; "
-				    "do seq $a ${b:-$a}; done); for t in /proc/%d/task/*; do grep -qE "
-				    "'^(CPU [0-9]+/KVM|(crosvm_|fc_)?vcpu ?[0-9]+)$' $t/comm && { taskset -pc $1 "
-				    "${t##*/}; shift; }; done", host_list(&facts->realtime.set, a), vm->pid);
+		pin_remedy(facts, f);
 		return;
 	}
 	host_say(f, HOST_OK, "%zu vCPUs, each alone on one of CPUs %s", vm->vcpus, host_list(&used, a));
 }
 
-/* CPUs of all vCPU threads. */
-static struct rtkvm_cpus vcpu_cpus(const struct host_vm *vm)
+/* CPUs of all vCPU threads. false: said why they are not known. */
+static bool vcpu_cpus(struct host_facts *facts, struct host_finding *f, struct rtkvm_cpus *all)
 {
-	struct rtkvm_cpus all;
+	const struct host_vm *vm = facts->vm;
 
-	rtkvm_cpus_clear(&all);
-	for (size_t i = 0; i < vm->count; i++)
-		for (size_t w = 0; vm->thread[i].vcpu && w < RTKVM_CPULIST_WORDS; w++)
-			all.bits[w] |= vm->thread[i].cpus.bits[w];
-	return all;
+	rtkvm_cpus_clear(all);
+	for (size_t i = 0; i < vm->count; i++) {
+		const struct host_vm_thread *t = &vm->thread[i];
+
+		if (!t->vcpu)
+			continue;
+		if (t->cpus_err) {
+			unknown_cpus(facts, f, t);
+			return false;
+		}
+		for (size_t w = 0; w < RTKVM_CPULIST_WORDS; w++)
+			all->bits[w] |= t->cpus.bits[w];
+	}
+	return true;
 }
 
 static void check_isolated(struct host_facts *facts, const struct host_check *check,
@@ -154,72 +225,68 @@ static void check_isolated(struct host_facts *facts, const struct host_check *ch
 	(void)check;
 	if (!need_threads(facts, f) || !host_need_realtime(facts, f))
 		return;
-	for (size_t i = 0; i < facts->vm->count; i++) {
-		const struct host_vm_thread *t = &facts->vm->thread[i];
-
-		if (t->vcpu && t->cpus_err) {
-			host_say(f, HOST_UNKNOWN, "CPUs of thread %d: %s", t->tid, strerror(-t->cpus_err));
-			return;
-		}
-	}
-	cpus = vcpu_cpus(facts->vm);
+	if (!vcpu_cpus(facts, f, &cpus))
+		return;
 	outside = host_minus(&cpus, &facts->realtime.set);
 	if (host_empty(&outside)) {
 		host_say(f, HOST_OK, "vCPUs run on real-time CPUs only");
 		return;
 	}
 	host_say(f, HOST_FAIL, "vCPUs may run on CPUs %s, which are not isolated", host_list(&outside, a));
-	host_remedy(f, RTKVM_REMEDY_MANUAL, "pin the vCPU threads to isolated CPUs (rtkvm doctor "
-					    "--check vm-vcpu-pinned)");
+	pin_remedy(facts, f);
+}
+
+/* Away from the vCPUs, to the host's CPUs, or whatever is left. */
+static void move_remedy(struct host_facts *facts, struct host_finding *f, enum which which,
+			const struct rtkvm_cpus *vcpus)
+{
+	struct rtkvm_cpus rest = host_minus(&facts->housekeeping, vcpus);
+	char list[LIST], cpus[HOST_LIST];
+
+	if (facts->online.err || facts->realtime.err || host_empty(&rest) ||
+	    !tids(facts->vm, which, list, sizeof(list)))
+		host_remedy(f, RTKVM_REMEDY_MANUAL, "pin the vCPUs first (vm-vcpu-pinned), and leave CPUs to "
+						    "the other threads");
+	else
+		host_remedy(f, RTKVM_REMEDY_COMMAND, "for t in %s; do taskset -pc %s $t; done", list,
+			    host_list(&rest, cpus));
 }
 
 /* Threads that are not vCPUs, of one kind, on vCPU CPUs. */
-static void beside(struct host_facts *facts, struct host_finding *f, bool kernel, int bad)
+static void beside(struct host_facts *facts, struct host_finding *f, enum which which, int bad)
 {
 	const struct host_vm *vm = facts->vm;
 	const struct host_vm_thread *first = NULL;
 	struct rtkvm_cpus cpus;
 	unsigned int wrong = 0, seen = 0;
-	char list[RTKVM_CPULIST_TEXT];
 
-	if (!need_threads(facts, f))
+	if (!need_threads(facts, f) || !vcpu_cpus(facts, f, &cpus))
 		return;
-	cpus = vcpu_cpus(vm);
 	for (size_t i = 0; i < vm->count; i++) {
 		const struct host_vm_thread *t = &vm->thread[i];
 		struct rtkvm_cpus both;
 
-		if (t->vcpu || t->kernel != kernel)
+		if (!is(t, which))
 			continue;
 		if (t->cpus_err) {
-			host_say(f, HOST_UNKNOWN, "CPUs of thread %d: %s", t->tid, strerror(-t->cpus_err));
+			unknown_cpus(facts, f, t);
 			return;
 		}
 		seen++;
 		both = host_common(&t->cpus, &cpus);
-		if (!host_empty(&both) && !wrong++)
+		/* the one that is most to be seen: an I/O thread */
+		if (!host_empty(&both) && (!wrong++ || (t->io && !first->io)))
 			first = t;
 	}
 	if (!seen) {
-		host_say(f, HOST_NA, kernel ? "no thread of the kernel belongs to this VM" :
-					      "no other thread");
+		host_say(f, HOST_NA, which == KERNEL ? "no thread of the kernel belongs to this VM" :
+						       "no other thread");
 	} else if (!wrong) {
 		host_say(f, HOST_OK, "%u threads keep off the vCPUs' CPUs", seen);
 	} else {
-		host_say(f, bad, "%.24s (tid %d) and %u more of %u may run on the vCPUs' CPUs",
-			 first->comm, first->tid, wrong - 1, seen);
-		if (host_empty(&facts->housekeeping) ||
-		    rtkvm_cpus_print_list(&facts->housekeeping, list, sizeof(list)) < 0)
-			return;
-		if (kernel)
-			host_remedy(f, RTKVM_REMEDY_COMMAND,
-				    "for p in $(grep -lE '^(kvm-pit/|vhost-|kvm-nx-lpage-recovery-)%d$' "
-				    "/proc/[0-9]*/comm); do p=${p%%/comm}; taskset -pc %s ${p##*/}; done",
-				    vm->pid, list);
-		else
-			host_remedy(f, RTKVM_REMEDY_COMMAND,
-				    "for t in /proc/%d/task/*; do grep -qE '^(CPU [0-9]+/KVM|(crosvm_|fc_)?vcpu "
-				    "?[0-9]+)$' $t/comm || taskset -pc %s ${t##*/}; done", vm->pid, list);
+		host_say(f, bad, "%s%.24s (tid %d) and %u more of %u may run on the vCPUs' CPUs",
+			 first->io ? "I/O thread " : "", first->comm, first->tid, wrong - 1, seen);
+		move_remedy(facts, f, which, &cpus);
 	}
 }
 
@@ -227,14 +294,63 @@ static void check_other_threads(struct host_facts *facts, const struct host_chec
 				struct host_finding *f)
 {
 	(void)check;
-	beside(facts, f, false, HOST_FAIL);
+	beside(facts, f, OTHERS, HOST_FAIL);
 }
 
 static void check_kernel_threads(struct host_facts *facts, const struct host_check *check,
 				 struct host_finding *f)
 {
 	(void)check;
-	beside(facts, f, true, HOST_WARN);
+	beside(facts, f, KERNEL, HOST_WARN);
+}
+
+static int role_of(const struct host_vm *vm, const struct host_vm_thread *t)
+{
+	return t->vcpu ? RTKVM_ROLE_VCPU : t->tid == vm->pid ? RTKVM_ROLE_MAIN :
+	       t->io ? RTKVM_ROLE_IO : !strcmp(t->comm, "worker") ? RTKVM_ROLE_AIO : RTKVM_ROLE_HELPER;
+}
+
+/* All threads of the process against the plan; vCPUs alone are vm-vcpu-sched. */
+static void check_plan(struct host_facts *facts, const struct host_check *check,
+		       struct host_finding *f)
+{
+	static const char *const roles[RTKVM_ROLE_COUNT] = { "main", "io", "vcpu", "aio", "helper" };
+	char commands[600] = "";
+	unsigned int wrong = 0;
+	size_t len = 0;
+
+	(void)check;
+	if (!need_threads(facts, f))
+		return;
+	if (!facts->plan) {
+		host_say(f, HOST_NA, "no plan was given (--plan)");
+		return;
+	}
+	for (size_t i = 0; i < facts->vm->count; i++) {
+		const struct host_vm_thread *t = &facts->vm->thread[i];
+		int role = role_of(facts->vm, t), policy = SCHED_OTHER, priority;
+
+		if (t->kernel)
+			continue;
+		priority = role_priority(facts, role, &policy);
+		if (t->policy == policy && t->priority == priority)
+			continue;
+		if (!wrong++)
+			host_say(f, HOST_WARN, "%.20s (tid %d, %s) is %s %d, planned is %s %d", t->comm, t->tid,
+				 roles[role], realtime(t->policy) ? "real-time" : "SCHED_OTHER", t->priority,
+				 realtime(policy) ? "real-time" : "SCHED_OTHER", priority);
+		if (len < sizeof(commands))
+			len += (size_t)snprintf(commands + len, sizeof(commands) - len, "%schrt %s -p %d %d",
+						len ? "; " : "", policy == SCHED_RR ? "-r" :
+						policy == SCHED_OTHER ? "-o" : "-f", priority, t->tid);
+	}
+	if (!wrong)
+		host_say(f, HOST_OK, "all %zu threads are as planned", facts->vm->count);
+	else if (len < sizeof(commands))
+		host_remedy(f, RTKVM_REMEDY_COMMAND, "%s", commands);
+	else
+		host_remedy(f, RTKVM_REMEDY_MANUAL, "%u threads are not as planned: start the VMM with "
+						    "librtkvm, or chrt each", wrong);
 }
 
 /* A text of the VM's process. false: said why not. */
@@ -288,7 +404,9 @@ static void check_hugepages(struct host_facts *facts, const struct host_check *c
 			    struct host_finding *f)
 {
 	uint64_t rss, priv = 0, shared = 0, anon = 0, huge;
-	char text[8192];
+	char text[8192], fact[HOST_VM_FACT];
+	const char *told;
+	int64_t memory = 0;
 
 	(void)check;
 	if (!vm_text(facts, f, "smaps_rollup", text, sizeof(text)))
@@ -301,13 +419,23 @@ static void check_hugepages(struct host_facts *facts, const struct host_check *c
 		return;
 	}
 	huge = priv + shared + anon;
-	if (huge / 4 >= rss / 4 / 2 && huge) {
+	told = host_vm_fact(facts->vm, "memory", fact);
+	if (told && !(rtkvm_parse_i64(told, 1, INT64_MAX, &memory))) {
+		host_malformed(f, "memory", told, "a number of bytes");
+		return;
+	}
+	/* hugetlb pages are no part of Rss; without the guest's size, the larger half decides */
+	if (told ? huge >= (uint64_t)memory / 1024 : huge && huge >= rss / 2) {
 		host_say(f, HOST_OK, "%llu kB in hugepages, %llu kB resident",
 			 (unsigned long long)huge, (unsigned long long)rss);
 		return;
 	}
-	host_say(f, HOST_WARN, "%llu kB in hugepages, %llu kB resident", (unsigned long long)huge,
-		 (unsigned long long)rss);
+	if (told)
+		host_say(f, HOST_WARN, "%llu kB in hugepages, of a guest of %lld kB", (unsigned long long)huge,
+			 (long long)memory / 1024);
+	else
+		host_say(f, HOST_WARN, "%llu kB in hugepages, %llu kB resident", (unsigned long long)huge,
+			 (unsigned long long)rss);
 	host_remedy(f, RTKVM_REMEDY_MANUAL, "QEMU: -object memory-backend-file,mem-path=/dev/hugepages,"
 		    "prealloc=on; libvirt: <memoryBacking><hugepages/>");
 }
@@ -322,7 +450,7 @@ static bool faults_of(const char *stat, uint64_t *minor, uint64_t *major)
 		return false;
 	*minor = a;
 	*major = b;
-	return true;
+	return a < ULLONG_MAX && b < ULLONG_MAX; /* more than fits */
 }
 
 static void check_faults(struct host_facts *facts, const struct host_check *check,
@@ -347,32 +475,35 @@ static void check_faults(struct host_facts *facts, const struct host_check *chec
 	}
 }
 
-/* Folder of the VM in debugfs: "PID-FD". */
-static int one_debug(struct host_facts *facts, const char *name, void *arg)
+/* "halt_exits 400, io_exits 30": the reasons, the most first. */
+static void most(const struct host_exits *e, char *text, size_t size)
 {
-	char *found = arg;
-	char pid[16];
-	size_t len;
+	bool told[HOST_EXITS_MAX] = { false };
 
-	snprintf(pid, sizeof(pid), "%d-", facts->vm->pid);
-	len = strlen(pid);
-	if (strncmp(name, pid, len))
-		return 0;
-	snprintf(found, 64, "%.63s", name);
-	return 1;
+	text[0] = '\0';
+	for (int n = 0; n < 4; n++) {
+		size_t len = strlen(text);
+		int best = -1;
+
+		for (unsigned int i = 0; i < e->count; i++)
+			if (!told[i] && strcmp(e->reason[i].name, "exits") && e->reason[i].value &&
+			    (best < 0 || e->reason[i].value > e->reason[best].value))
+				best = (int)i;
+		if (best < 0)
+			return;
+		told[best] = true;
+		snprintf(text + len, size - len, "%s%s %.0f", len ? ", " : ": ", e->reason[best].name,
+			 (double)e->reason[best].value / e->seconds);
+	}
 }
 
 static void check_exits(struct host_facts *facts, const struct host_check *check,
 			struct host_finding *f)
 {
-	static const char *const reasons[] = { "io_exits", "mmio_exits", "halt_exits",
-					       "irq_window_exits", "irq_exits", "signal_exits",
-					       "nmi_window_exits", "request_irq_exits" };
-	static const char folder[] = "/sys/kernel/debug/kvm";
-	char name[64] = "", path[128], stat[2048], up_text[64], worst[32] = "";
-	unsigned long long start = 0, ticks = 100;
-	int64_t exits, most = -1, value;
-	double up;
+	struct host_exits *e;
+	char reasons[240];
+	double rate;
+	bool many;
 	int ret;
 
 	(void)check;
@@ -380,52 +511,31 @@ static void check_exits(struct host_facts *facts, const struct host_check *check
 		host_say(f, HOST_NA, "no VM was named (--pid, --qmp)");
 		return;
 	}
-	ret = host_each(facts, folder, one_debug, name);
-	if (ret < 0 || !name[0]) {
-		host_unreadable(facts, f, folder, ret < 0 ? ret : -ENOENT);
-		f->needs_root = !facts->root;
-		return;
-	}
-	snprintf(path, sizeof(path), "%s/%s/exits", folder, name);
-	ret = host_number(facts, path, &exits);
+	e = calloc(1, sizeof(*e));
+	ret = e ? host_exits_read(facts, e) : -ENOMEM;
 	if (ret < 0) {
-		host_unreadable(facts, f, path, ret);
+		host_unreadable(facts, f, e ? e->path : "exits", ret);
+		f->needs_root = !facts->root;
+		free(e);
 		return;
 	}
-	if (!vm_text(facts, f, "stat", stat, sizeof(stat)))
-		return;
-	if (host_text(facts, "/proc/uptime", up_text, sizeof(up_text)) < 0 ||
-	    sscanf(up_text, "%15lf", &up) != 1 || !strrchr(stat, ')') ||
-	    sscanf(strrchr(stat, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
-		   "%*d %*d %*d %*d %llu", &start) != 1) {
-		host_say(f, HOST_UNKNOWN, "/proc/uptime or /proc/%d/stat is not understood",
-			 facts->vm->pid);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s/%s", folder, name, reasons[i]);
-		if (host_number(facts, path, &value) == 0 && value > most) {
-			most = value;
-			snprintf(worst, sizeof(worst), "%s", reasons[i]);
-		}
-	}
-	up -= (double)start / (double)ticks;
-	if (up < 1)
-		up = 1;
-	if ((double)exits / up <= EXITS_PER_SECOND * (double)(facts->vm->vcpus ? facts->vm->vcpus : 1)) {
-		host_say(f, HOST_OK, "%.0f exits a second on average, most of them %s", (double)exits / up,
-			 worst[0] ? worst : "not told");
-		return;
-	}
-	host_say(f, HOST_WARN, "%.0f exits a second on average, most of them %s", (double)exits / up,
-		 worst[0] ? worst : "not told");
-	host_remedy(f, RTKVM_REMEDY_MANUAL, "see why: perf kvm stat live -p %d", facts->vm->pid);
+	rate = (double)host_exits_get(e, "exits") / e->seconds;
+	many = rate > EXITS_PER_SECOND * (double)(facts->vm->vcpus ? facts->vm->vcpus : 1);
+	most(e, reasons, sizeof(reasons));
+	host_say(f, many ? HOST_WARN : HOST_OK, "%.0f exits a second %s (%s)%s", rate,
+		 e->live ? "now" : "on average", e->source, reasons);
+	if (many)
+		host_remedy(f, RTKVM_REMEDY_MANUAL, "see why: perf kvm stat live -p %d", facts->vm->pid);
+	free(e);
 }
 
 const struct host_check host_checks_vm[] = {
 	{ "vm-vcpu-sched", "vm", "vCPU threads are real-time", check_vcpu_sched,
 	  "A vCPU without real-time policy shares its CPU with every other thread by time slices.",
 	  "sched(7); Kiszka, Towards Linux as a Real-Time Hypervisor (2009), section 4", NULL },
+	{ "vm-plan", "vm", "all threads as planned", check_plan,
+	  "A thread below the vCPUs that they wait for starves; one above them delays them.",
+	  "Kiszka (2009), section 4: roles of QEMU's threads; rtkvm(1), plan", NULL },
 	{ "vm-vcpu-pinned", "vm", "one CPU for each vCPU", check_pinned,
 	  "A vCPU that migrates loses its caches; two real-time vCPUs on one CPU starve each other, "
 	  "and a guest that spins for the other one livelocks.",

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/kthreads.h"
+#include "core/task.h"
 #include "kvm.h"
 #include "parse.h"
-#include "plan/kthreads.h"
-#include "plan/task.h"
 #include "read.h"
 #include "vm.h"
 
@@ -69,7 +69,7 @@ static int choose_realtime(struct host_facts *facts, const char *cpus)
 
 static void read_cpuinfo(struct host_facts *facts)
 {
-	char text[16384], vendor[64], flags[6000];
+	char text[16384], vendor[64], flags[4096], vmx[2000];
 	ssize_t len = host_head(facts, "/proc/cpuinfo", text, sizeof(text));
 
 	if (len < 0) {
@@ -85,7 +85,10 @@ static void read_cpuinfo(struct host_facts *facts)
 			!strcmp(vendor, "AuthenticAMD") || !strcmp(vendor, "HygonGenuine") ?
 							  HOST_VENDOR_AMD :
 							  HOST_VENDOR_OTHER;
-	snprintf(facts->cpuflags, sizeof(facts->cpuflags), " %s ", flags);
+	/* what VMX can do has a line of its own since 5.8 */
+	if (!host_key_get(text, "vmx flags", vmx, sizeof(vmx)))
+		vmx[0] = '\0';
+	snprintf(facts->cpuflags, sizeof(facts->cpuflags), " %s %s ", flags, vmx);
 }
 
 static void read_kernel(struct host_facts *facts)
@@ -121,8 +124,11 @@ static int read_node(struct host_facts *facts, const char *name, void *arg)
 		return cpus.err;
 	if (!host_empty(&cpus.set))
 		facts->node_count++;
-	while ((cpu = rtkvm_cpus_next(&cpus.set, (unsigned int)(cpu + 1))) >= 0)
+	while ((cpu = rtkvm_cpus_next(&cpus.set, (unsigned int)(cpu + 1))) >= 0) {
+		if (facts->node_of[cpu] >= 0)
+			return -EILSEQ; /* on two nodes */
 		facts->node_of[cpu] = (short)node;
+	}
 	return 0;
 }
 
@@ -163,11 +169,11 @@ void host_facts_free(struct host_facts *facts)
 	host_vm_free(facts->vm);
 }
 
-static int look_at_kthreads(struct host_facts *facts, struct plan_kthread_list *list)
+static int look_at_kthreads(struct host_facts *facts, struct rtkvm_kthread_list *list)
 {
 	struct host_tasks *tasks = &facts->kthreads;
-	struct plan_task task;
-	int ret = plan_kthreads_list(facts->rt, list);
+	struct rtkvm_task task;
+	int ret = rtkvm_kthreads_list(facts->rt, list);
 
 	if (ret < 0)
 		return ret;
@@ -177,7 +183,7 @@ static int look_at_kthreads(struct host_facts *facts, struct plan_kthread_list *
 	for (size_t i = 0; i < list->count; i++) {
 		struct host_task *t = &tasks->task[tasks->count];
 
-		ret = plan_task_read(facts->rt, list->pids[i], list->pids[i], &task);
+		ret = rtkvm_task_read(facts->rt, list->pids[i], list->pids[i], &task);
 		/* a thread may have ended meanwhile, nothing else */
 		if (ret < 0 && ret != -ESRCH)
 			return ret;
@@ -195,11 +201,11 @@ static int look_at_kthreads(struct host_facts *facts, struct plan_kthread_list *
 int host_kthreads(struct host_facts *facts, const struct host_tasks **tasks)
 {
 	if (!facts->kthreads.looked) {
-		struct plan_kthread_list list = { .count = 0 };
+		struct rtkvm_kthread_list list = { .count = 0 };
 
 		facts->kthreads.looked = true;
 		facts->kthreads.err = look_at_kthreads(facts, &list);
-		plan_kthreads_free(&list);
+		rtkvm_kthreads_free(&list);
 	}
 	*tasks = &facts->kthreads;
 	return facts->kthreads.err;

@@ -73,17 +73,20 @@ static int judge(const struct host_knob *k, const char *text, struct host_findin
 		host_malformed(f, k->path, text, "Y or N");
 		return -1;
 	case HOST_KNOB_WORD:
-		return !strcmp(text, k->want_text);
+		if (host_is_word(text))
+			return !strcmp(text, k->want_text);
+		host_malformed(f, k->path, text, "a word");
+		return -1;
 	case HOST_KNOB_CHOICE:
-		if (host_bracketed(text, word, sizeof(word)))
+		if (host_bracketed(text, word, sizeof(word)) && host_has_word(k->known, word))
 			return host_has_word(k->want_text, word);
 		host_malformed(f, k->path, text, "a choice with one word in brackets");
 		return -1;
 	default:
 		break;
 	}
-	if (!rtkvm_parse_i64(text, INT64_MIN, INT64_MAX, &n)) {
-		host_malformed(f, k->path, text, "a number");
+	if (!rtkvm_parse_i64(text, k->low, k->high ? k->high : INT32_MAX, &n)) {
+		host_malformed(f, k->path, text, "a number that it can be");
 		return -1;
 	}
 	return k->kind == HOST_KNOB_EQUAL ? n == k->want :
@@ -117,7 +120,10 @@ void host_check_knob(struct host_facts *facts, const struct host_check *check,
 		 text, mode, good ? "" : ": ", good ? "" : k->means);
 	if (good)
 		return;
-	if (k->module)
+	if (k->flag && !facts->cpuinfo_err && !host_has_cpuflag(facts, k->flag))
+		host_remedy(f, RTKVM_REMEDY_MANUAL, "use a CPU that has it: the flags of this one lack %s, and "
+			    "KVM clears the parameter without it", k->flag);
+	else if (k->module)
 		host_module_remedy(facts, f, k->module, k->parameter, k->write ? k->write : value);
 	else
 		host_write_remedy(f, k->path, k->write ? k->write : value);

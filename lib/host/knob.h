@@ -15,7 +15,7 @@ enum host_knob_kind {
 	HOST_KNOB_YES,	    /* Y, 1: a boolean of a module */
 	HOST_KNOB_NO,	    /* N, 0 */
 	HOST_KNOB_WORD,	    /* text is wants_text */
-	HOST_KNOB_CHOICE,   /* the word in brackets is one of the words of wants_text */
+	HOST_KNOB_CHOICE,   /* the word in brackets is one of the words of want_text */
 };
 
 struct host_knob {
@@ -25,10 +25,13 @@ struct host_knob {
 	enum host_knob_kind kind;
 	int bad; /* verdict when it is otherwise */
 	int64_t want;
+	int64_t low, high; /* what the kernel can show; both 0: 0 to 2^31 - 1 */
 	const char *want_text;
+	const char *known; /* all words of a choice */
 	const char *write; /* what to write; NULL: want */
 	const char *means; /* what the bad value does, after "VALUE: " */
 	const char *module, *parameter; /* of a module: the remedy when it is read-only */
+	const char *flag; /* of the CPU, without which KVM clears the parameter; NULL: none */
 };
 
 void host_check_knob(struct host_facts *facts, const struct host_check *check,

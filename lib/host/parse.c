@@ -247,6 +247,15 @@ int host_vectors_parse(const char *text,
 	return rows ? rows : -EILSEQ;
 }
 
+bool host_is_word(const char *text)
+{
+	const char *p = text;
+
+	while (isalnum((unsigned char)*p) || (*p && strchr("_-+.", *p)))
+		p++;
+	return p > text && !*p;
+}
+
 bool host_has_word(const char *text, const char *word)
 {
 	size_t len = strlen(word);
@@ -302,6 +311,26 @@ int host_shell_get(const char *text, const char *name, char *value, size_t size)
 		text = end + (*end == '\n');
 	}
 	return found;
+}
+
+bool host_banned_parse(const char *answer, struct rtkvm_cpus *cpus)
+{
+	const char *p = NULL;
+	char mask[RTKVM_CPULIST_TEXT];
+	size_t len;
+
+	/* names of devices stand before it, one of them may be this word */
+	for (const char *next = answer; (next = strstr(next, "BANNED ")); next++)
+		p = next;
+	if (!p)
+		return false;
+	p += strlen("BANNED ");
+	len = strcspn(p, " \n");
+	if (!len || len >= sizeof(mask) || p[len + strspn(p + len, " \n")])
+		return false;
+	memcpy(mask, p, len);
+	mask[len] = '\0';
+	return rtkvm_cpus_parse_mask(mask, cpus, NULL) == 0;
 }
 
 bool host_hex_parse(const char *text, uint64_t *value)

@@ -49,6 +49,9 @@ bool host_release_parse(const char *text, unsigned int *major, unsigned int *min
 int host_vectors_parse(const char *text,
 		       void (*fn)(unsigned int cpu, unsigned int available, void *arg), void *arg);
 
+/* One word of letters, digits, '_', '-', '+' and '.', as names of policies are. */
+bool host_is_word(const char *text);
+
 /* A word of a list separated by blanks or commas. */
 bool host_has_word(const char *text, const char *word);
 
@@ -57,6 +60,12 @@ int host_swaps_parse(const char *text, unsigned int *areas);
 
 /* Value of NAME=value or export NAME="value" of a shell's file (irqbalance). 1, 0, -EILSEQ. */
 int host_shell_get(const char *text, const char *name, char *value, size_t size);
+
+/*
+ * The mask after the word BANNED that ends irqbalance's answer to "setup".
+ * false: there is none, or one that was cut off.
+ */
+bool host_banned_parse(const char *answer, struct rtkvm_cpus *cpus);
 
 /* A hexadecimal number, whole text. */
 bool host_hex_parse(const char *text, uint64_t *value);

@@ -86,6 +86,51 @@ int host_long_text(struct host_facts *facts, const char *path, size_t max, char 
 	return len < 0 ? (int)len : 0;
 }
 
+/* All of a file into a buffer that grows. 0 or -errno. */
+static int slurp(int fd, size_t max, char **buf, size_t *len)
+{
+	size_t size = 0;
+	ssize_t n = 1;
+
+	while (n > 0) {
+		if (*len + 1 >= size) {
+			char *more;
+
+			if (size > max)
+				return -E2BIG;
+			size = size ? size * 4 : 4096;
+			more = realloc(*buf, size);
+			if (!more)
+				return -ENOMEM;
+			*buf = more;
+		}
+		do
+			n = read(fd, *buf + *len, size - *len - 1);
+		while (n < 0 && errno == EINTR);
+		if (n > 0)
+			*len += (size_t)n;
+	}
+	(*buf)[*len] = '\0';
+	return n < 0 ? -errno : 0;
+}
+
+int host_blob(struct host_facts *facts, const char *path, size_t max, char **data, size_t *len)
+{
+	int fd = open_regular(facts, path), ret;
+
+	*data = NULL;
+	*len = 0;
+	if (fd < 0)
+		return fd;
+	ret = slurp(fd, max, data, len);
+	close(fd);
+	if (ret < 0) {
+		free(*data);
+		*data = NULL;
+	}
+	return ret;
+}
+
 int host_bytes(struct host_facts *facts, const char *path, off_t offset, void *buf, size_t size)
 {
 	int fd = rtkvm_open_quiet(facts->rt, path, O_RDONLY);
@@ -116,14 +161,21 @@ int host_number(struct host_facts *facts, const char *path, int64_t *value)
 	return rtkvm_parse_i64(text, INT64_MIN, INT64_MAX, value) ? 0 : -EILSEQ;
 }
 
-bool host_exists(struct host_facts *facts, const char *path)
+int host_look(struct host_facts *facts, const char *path)
 {
 	int fd = rtkvm_open_quiet(facts->rt, path, O_PATH);
 
 	if (fd < 0)
-		return fd == -EACCES || fd == -EPERM;
+		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
 	close(fd);
-	return true;
+	return 1;
+}
+
+bool host_exists(struct host_facts *facts, const char *path)
+{
+	int ret = host_look(facts, path);
+
+	return ret > 0 || ret == -EACCES || ret == -EPERM;
 }
 
 bool host_writable(struct host_facts *facts, const char *path)
@@ -204,7 +256,7 @@ bool host_need_mask(struct host_facts *facts, struct host_finding *f, const char
 
 	if (!host_need_text(facts, f, path, folder, absent, text, sizeof(text)))
 		return false;
-	if (text[0] && rtkvm_cpus_parse_mask(text, cpus, NULL) == 0)
+	if (text[0] && rtkvm_cpus_parse_mask(text, cpus, NULL) == 0 && !host_empty(cpus))
 		return true;
 	host_malformed(f, path, text, "a mask of CPUs");
 	return false;
@@ -223,7 +275,7 @@ static int collect(DIR *dir, char ***names, size_t *count)
 	size_t room = 0;
 	struct dirent *entry;
 
-	while ((entry = readdir(dir))) {
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		if (entry->d_name[0] == '.')
 			continue;
 		if (*count == room) {
@@ -242,7 +294,7 @@ static int collect(DIR *dir, char ***names, size_t *count)
 			return -ENOMEM;
 		++*count;
 	}
-	return 0;
+	return -errno;
 }
 
 int host_each(struct host_facts *facts, const char *path,

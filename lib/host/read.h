@@ -19,13 +19,22 @@ ssize_t host_head(struct host_facts *facts, const char *path, char *buf, size_t 
 /* A whole text of unknown length, allocated; at most max bytes. 0 or -errno. */
 int host_long_text(struct host_facts *facts, const char *path, size_t max, char **text);
 
+/*
+ * A whole file that may hold NUL bytes, allocated and ended by one more; some
+ * four times max bytes at most. 0 or -errno.
+ */
+int host_blob(struct host_facts *facts, const char *path, size_t max, char **data, size_t *len);
+
 /* Bytes at an offset of a device or file (msr(4), cpu_dma_latency). 0 or -errno. */
 int host_bytes(struct host_facts *facts, const char *path, off_t offset, void *buf, size_t size);
 
 /* A whole number, decimal. 0, -EILSEQ or -errno. */
 int host_number(struct host_facts *facts, const char *path, int64_t *value);
 
-/* Is there something at that path? */
+/* Is there something at that path? 1, 0, or -errno where that cannot be seen. */
+int host_look(struct host_facts *facts, const char *path);
+
+/* The same; what cannot be seen counts as there: its absence tells nothing. */
 bool host_exists(struct host_facts *facts, const char *path);
 
 /* May the file be written by its owner at all (module parameters)? */

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/kthreads.h"
+#include "core/task.h"
 #include "parse.h"
-#include "plan/kthreads.h"
-#include "plan/task.h"
 #include "read.h"
 #include "vm.h"
 
@@ -82,14 +82,17 @@ const char *host_vm_option(const struct host_vm *vm, const char *name, unsigned 
 	return NULL;
 }
 
-/* Does QMP say that this thread is a vCPU? Facts "vcpu.N.tid=TID". */
-static bool told_vcpu(const struct host_vm *vm, pid_t tid)
+/* Does QMP say that this thread is one of these? Facts "vcpu.N.tid=TID". */
+static bool told(const struct host_vm *vm, const char *what, pid_t tid)
 {
+	size_t len = strlen(what);
+
 	for (const char *p = vm->facts; p && *p;) {
 		unsigned int n;
 		int fact;
 
-		if (sscanf(p, "vcpu.%5u.tid=%10d", &n, &fact) == 2 && fact == tid)
+		if (!strncmp(p, what, len) && sscanf(p + len, ".%5u.tid=%10d", &n, &fact) == 2 &&
+		    fact == tid)
 			return true;
 		p += strcspn(p, "\n");
 		p += *p == '\n';
@@ -107,12 +110,12 @@ static void read_allowed(struct host_facts *facts, pid_t tgid, struct host_vm_th
 	if (len < 0)
 		t->cpus_err = (int)len;
 	else if (!host_key_get(status, "Cpus_allowed_list", list, sizeof(list)) ||
-		 rtkvm_cpus_parse_list(list, &t->cpus, NULL) < 0)
+		 rtkvm_cpus_parse_list(list, &t->cpus, NULL) < 0 || host_empty(&t->cpus))
 		t->cpus_err = -EILSEQ;
 }
 
 static int add_thread(struct host_facts *facts, struct host_vm *vm, pid_t tgid,
-		      const struct plan_task *task)
+		      const struct rtkvm_task *task)
 {
 	struct host_vm_thread *t;
 
@@ -124,7 +127,9 @@ static int add_thread(struct host_facts *facts, struct host_vm *vm, pid_t tgid,
 	t->priority = task->priority;
 	t->kernel = task->kthread;
 	snprintf(t->comm, sizeof(t->comm), "%s", task->comm);
-	t->vcpu = !t->kernel && (host_vm_is_vcpu(task->comm) || told_vcpu(vm, task->tid));
+	t->vcpu = !t->kernel && (host_vm_is_vcpu(task->comm) || told(vm, "vcpu", task->tid));
+	t->io = !t->kernel && !t->vcpu &&
+		(!strncmp(task->comm, "IO ", 3) || told(vm, "iothread", task->tid));
 	vm->vcpus += t->vcpu;
 	read_allowed(facts, tgid, t);
 	return 0;
@@ -133,13 +138,13 @@ static int add_thread(struct host_facts *facts, struct host_vm *vm, pid_t tgid,
 static int one_thread(struct host_facts *facts, const char *name, void *arg)
 {
 	struct host_vm *vm = arg;
-	struct plan_task task;
+	struct rtkvm_task task;
 	int64_t tid;
 	int ret;
 
 	if (!rtkvm_parse_i64(name, 1, INT32_MAX, &tid))
 		return 0;
-	ret = plan_task_read(facts->rt, vm->pid, (pid_t)tid, &task);
+	ret = rtkvm_task_read(facts->rt, vm->pid, (pid_t)tid, &task);
 	if (ret < 0)
 		return ret == -ESRCH ? 0 : ret;
 	return add_thread(facts, vm, vm->pid, &task);
@@ -152,11 +157,11 @@ static int add_kthreads(struct host_facts *facts, struct host_vm *vm)
 	int ret = host_kthreads(facts, &tasks);
 
 	for (size_t i = 0; ret == 0 && i < tasks->count; i++) {
-		struct plan_task task;
+		struct rtkvm_task task;
 
-		if (plan_kthread_owner(tasks->task[i].comm) != vm->pid)
+		if (rtkvm_kthread_owner(tasks->task[i].comm) != vm->pid)
 			continue;
-		if (plan_task_read(facts->rt, tasks->task[i].tid, tasks->task[i].tid, &task) == 0)
+		if (rtkvm_task_read(facts->rt, tasks->task[i].tid, tasks->task[i].tid, &task) == 0)
 			ret = add_thread(facts, vm, task.tid, &task);
 	}
 	return ret == -ENOENT ? 0 : ret;
@@ -165,28 +170,14 @@ static int add_kthreads(struct host_facts *facts, struct host_vm *vm)
 static void read_args(struct host_facts *facts, struct host_vm *vm)
 {
 	char path[64];
-	size_t len = 0;
-	ssize_t n = 1;
-	int fd;
+	size_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", vm->pid);
-	fd = rtkvm_open_quiet(facts->rt, path, O_RDONLY);
-	if (fd < 0) {
-		vm->args_err = fd;
-		return;
-	}
-	vm->args = calloc(1, ARGS_MAX + 2);
-	while (vm->args && n > 0 && len < ARGS_MAX) {
-		n = read(fd, vm->args + len, ARGS_MAX - len);
-		if (n > 0)
-			len += (size_t)n;
-	}
-	if (n < 0 || !vm->args || !len || len == ARGS_MAX) {
-		vm->args_err = n < 0 ? -errno : -EILSEQ;
-		free(vm->args);
-		vm->args = NULL;
-	}
-	close(fd);
+	vm->args_err = host_blob(facts, path, ARGS_MAX, &vm->args, &len);
+	if (vm->args_err == 0 && (!len || !(vm->args = realloc(vm->args, len + 2))))
+		vm->args_err = len ? -ENOMEM : -EILSEQ;
+	if (vm->args)
+		vm->args[len + 1] = '\0'; /* the last may lack its own */
 }
 
 int host_vm_read(struct host_facts *facts, const struct rtkvm_host_options *opt)

@@ -15,6 +15,7 @@ struct host_vm_thread {
 	int policy, priority;
 	char comm[64];
 	bool vcpu;
+	bool io;     /* runs an event loop of its own, for devices */
 	bool kernel; /* made by KVM or vhost for this VM: kvm-pit/PID, vhost-PID */
 	struct rtkvm_cpus cpus;
 	int cpus_err;

@@ -18,8 +18,8 @@
 #include <rtkvm/vm.h>
 
 #include "core/core.h"
+#include "core/kvm-stats.h"
 #include "cpuid.h"
-#include "stats.h"
 
 struct kvm_run;
 

@@ -22,6 +22,7 @@ enum spelling {
 	LATENCY, /* a number, or "n/a" */
 	WORD,    /* one of a closed list */
 	CPUSET,  /* 0 or 1: is "cpuset" in a list of controllers */
+	INSTANCE, /* 0 or 1: is there a tracing instance */
 };
 
 struct knob {
@@ -37,6 +38,7 @@ struct knob {
 /* More than any kernel has: NR_IRQS is below 600 000 on x86. */
 #define IRQ_MAX ((1U << 20) - 1)
 #define NODE_MAX 1023
+#define INSTANCE_MAX ((1U << 22) - 1) /* as many as there can be processes */
 #define CPU_MAX 8191
 #define PAGES_MAX (1LL << 32)
 
@@ -84,6 +86,9 @@ static const struct knob knobs[] = {
 					 NULL, 0, QUEUE, 0, 0, NULL },
 	[RTKVM_KNOB_CGROUP_CPUSET] = { "cgroup-cpuset", "cgroup.subtree_control", NULL, 0, CPUSET,
 				       0, 1, NULL },
+	[RTKVM_KNOB_TRACE_INSTANCE] = { "trace-instance", "instances/rtkvm-", "", INSTANCE_MAX,
+					INSTANCE, 0, 1, NULL },
+	[RTKVM_KNOB_OSNOISE_CPUS] = { "osnoise-cpus", "osnoise/cpus", NULL, 0, LIST, 0, 0, NULL },
 };
 
 #define KNOBS ((int)(sizeof(knobs) / sizeof(knobs[0])))
@@ -161,7 +166,7 @@ bool rtkvm_knob_value_ok(int knob, const char *text, bool strict)
 		return is_word(k, text);
 	if (k->spelling == LATENCY && !strcmp(text, "n/a"))
 		return true;
-	if (k->spelling == CPUSET)
+	if (k->spelling == CPUSET || k->spelling == INSTANCE)
 		strict = true;
 	return rtkvm_parse_i64(text, strict ? k->min : 0, strict ? k->max : INT64_MAX, &v);
 }
@@ -230,6 +235,11 @@ static bool is_net(int knob)
 	return knob == RTKVM_KNOB_NET_RPS || knob == RTKVM_KNOB_NET_XPS;
 }
 
+static bool is_trace(int knob)
+{
+	return knob == RTKVM_KNOB_TRACE_INSTANCE || knob == RTKVM_KNOB_OSNOISE_CPUS;
+}
+
 void rtkvm_knob_path(int knob, unsigned int index, char *out, size_t size)
 {
 	const struct knob *k = find(knob);
@@ -237,6 +247,10 @@ void rtkvm_knob_path(int knob, unsigned int index, char *out, size_t size)
 	if (k && is_net(knob))
 		snprintf(out, size, "network interface %u, %s-%u/%s",
 			 index / RTKVM_NET_QUEUES, k->head, index % RTKVM_NET_QUEUES, k->tail);
+	else if (k && k->spelling == INSTANCE)
+		snprintf(out, size, "tracefs, %s%u", k->head, index);
+	else if (k && is_trace(knob))
+		snprintf(out, size, "tracefs, %s", k->head);
 	else if (k)
 		path_of(k, knob, index, "nr_hugepages", out, size);
 	else
@@ -279,6 +293,13 @@ static int locate(struct rtkvm *rt, int knob, unsigned int index, char out[RTKVM
 		snprintf(out, RTKVM_PATH_MAX, "%s/%s", base, k->head);
 		return ret;
 	}
+	if (is_trace(knob)) {
+		ret = rtkvm_tracefs(rt, base);
+		/* an instance that is not there is looked for where it would be */
+		snprintf(out, RTKVM_PATH_MAX, "%s/%s", base,
+			 k->spelling == INSTANCE ? "instances" : k->head);
+		return ret;
+	}
 	if (!is_net(knob)) {
 		rtkvm_knob_path(knob, index, out, RTKVM_PATH_MAX);
 		return 0;
@@ -310,6 +331,8 @@ int rtkvm_knob_read(struct rtkvm *rt, int knob, unsigned int index, char out[RTK
 	out[0] = '\0';
 	if (!k)
 		return -EINVAL;
+	if (k->spelling == INSTANCE)
+		return rtkvm_trace_instance_read(rt, index, out);
 	err = locate(rt, knob, index, path);
 	if (err < 0)
 		return err;
@@ -335,7 +358,7 @@ int rtkvm_knob_writable(struct rtkvm *rt, int knob, unsigned int index)
 
 	if (fd < 0)
 		return fd;
-	fd = rtkvm_open_quiet(rt, path, O_WRONLY);
+	fd = rtkvm_open_quiet(rt, path, knob == RTKVM_KNOB_TRACE_INSTANCE ? O_RDONLY : O_WRONLY);
 	if (fd < 0)
 		return fd;
 	close(fd);
@@ -364,6 +387,8 @@ int rtkvm_knob_write(struct rtkvm *rt, int knob, unsigned int index, const char 
 	char path[RTKVM_PATH_MAX], line[RTKVM_VALUE_MAX + 1], list[RTKVM_VALUE_MAX];
 	int ret;
 
+	if (knob == RTKVM_KNOB_TRACE_INSTANCE)
+		return rtkvm_trace_instance_write(rt, index, text);
 	ret = locate(rt, knob, index, path);
 	if (ret < 0)
 		return ret;

@@ -122,6 +122,14 @@ int rtkvm_ifname(struct rtkvm *rt, unsigned int ifindex, char out[RTKVM_IFNAME_M
 /* Where cgroup v2, or the cpuset controller of v1, is mounted. -ENOENT: nowhere. */
 int rtkvm_cgroup_mount(struct rtkvm *rt, int version, char out[RTKVM_PATH_MAX / 2]);
 
+/*
+ * tracing.c: tracefs, and a tracing instance "rtkvm-INDEX" of it: "1" there is
+ * one, "0" there is none. With an instance go its tracer, events and buffers.
+ */
+int rtkvm_tracefs(struct rtkvm *rt, char out[RTKVM_PATH_MAX / 2]);
+int rtkvm_trace_instance_read(struct rtkvm *rt, unsigned int index, char out[RTKVM_VALUE_MAX]);
+int rtkvm_trace_instance_write(struct rtkvm *rt, unsigned int index, const char *text);
+
 /* published.c: /run/rtkvm/leased, where others see which CPUs are root's leases'. */
 int rtkvm_claim_read(struct rtkvm *rt, uint64_t id, char out[RTKVM_VALUE_MAX]);
 int rtkvm_claim_write(struct rtkvm *rt, uint64_t id, const char *text);

@@ -22,7 +22,7 @@ struct dispatch {
 	struct rtkvm_error text;
 };
 
-static struct plan_sched as_seen(const struct plan_task *task)
+static struct plan_sched as_seen(const struct rtkvm_task *task)
 {
 	struct plan_sched sched = { task->policy, task->priority, false };
 
@@ -30,7 +30,7 @@ static struct plan_sched as_seen(const struct plan_task *task)
 }
 
 /* The entry of a thread that was seen before, if it is still the same one. */
-static struct plan_thread *entry_of(struct dispatch *d, const struct plan_task *task)
+static struct plan_thread *entry_of(struct dispatch *d, const struct rtkvm_task *task)
 {
 	struct plan_thread *t = plan_threads_find(d->threads, task->tid);
 
@@ -42,7 +42,7 @@ static struct plan_thread *entry_of(struct dispatch *d, const struct plan_task *
 }
 
 /* An entry for a thread that has to be placed now; NULL: not to be. */
-static struct plan_thread *new_entry(struct dispatch *d, const struct plan_task *task, int role)
+static struct plan_thread *new_entry(struct dispatch *d, const struct rtkvm_task *task, int role)
 {
 	struct rtkvm_plan *plan = d->watch->plan;
 	struct plan_sched_want want = plan_spec_role(&plan->spec, role);
@@ -70,18 +70,18 @@ static struct plan_thread *new_entry(struct dispatch *d, const struct plan_task 
  * and it may have changed since it was read: a thread that sleeps now has its
  * own name now.
  */
-static bool too_early(struct dispatch *d, const struct plan_task *task, int role)
+static bool too_early(struct dispatch *d, const struct rtkvm_task *task, int role)
 {
 	const struct rtkvm_watch *watch = d->watch;
 	struct rtkvm *rt = watch->plan->rt;
 	struct plan_sched cur = as_seen(task);
-	struct plan_task again;
+	struct rtkvm_task again;
 
 	if (task->kthread ||
 	    plan_spec_role(&watch->plan->spec, role).priority <= plan_sched_level(&cur))
 		return false;
 	if (!plan_look_borrowed(rt, watch->pid, &watch->look, task) &&
-	    plan_task_read(rt, watch->pid, task->tid, &again) == 0 &&
+	    rtkvm_task_read(rt, watch->pid, task->tid, &again) == 0 &&
 	    again.start == task->start && !strcmp(again.comm, task->comm))
 		return false;
 	d->hurry = true;
@@ -107,7 +107,7 @@ static void log_placed(struct dispatch *d, const struct plan_thread *t, bool low
 		  plan_sched_print(t->sched_set ? &t->now : &t->before, is));
 }
 
-static void dispatch_task(struct dispatch *d, const struct plan_task *task)
+static void dispatch_task(struct dispatch *d, const struct rtkvm_task *task)
 {
 	struct rtkvm_plan *plan = d->watch->plan;
 	struct plan_thread *t = entry_of(d, task);
@@ -191,7 +191,7 @@ static bool gone(const struct rtkvm_watch *watch)
 		return true;
 	if (!watch->start)
 		return false;
-	return plan_task_start(watch->pid, watch->pid, &start) < 0 || start != watch->start;
+	return rtkvm_task_start(watch->pid, watch->pid, &start) < 0 || start != watch->start;
 }
 
 int rtkvm_watch_dispatch(struct rtkvm_watch *watch, unsigned int *placed)

@@ -17,7 +17,7 @@ static struct plan_thread *own_entry(struct rtkvm_plan *plan)
 	struct plan_thread *t = plan_threads_find(&plan->threads, gettid());
 	uint64_t start = 0;
 
-	plan_task_start(getpid(), gettid(), &start); /* stays 0 in a jail without /proc */
+	rtkvm_task_start(getpid(), gettid(), &start); /* stays 0 in a jail without /proc */
 	if (t && start && t->start && t->start != start) {
 		plan_threads_remove(&plan->threads, t); /* an ended thread had that number */
 		t = NULL;

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/kthreads.h"
 #include "guard.h"
-#include "kthreads.h"
 
 enum { STOCK, PREEMPT_RT, UNREADABLE };
 
@@ -44,17 +44,17 @@ static int cpu_of(const char *comm)
 	return -1;
 }
 
-static int ask_threads(const struct plan_facts *facts, const struct plan_kthread_list *list,
+static int ask_threads(const struct plan_facts *facts, const struct rtkvm_kthread_list *list,
 		       struct plan_finding *found)
 {
 	unsigned int low = 0, seen = 0;
-	struct plan_task task;
+	struct rtkvm_task task;
 
 	for (size_t i = 0; i < list->count; i++) {
 		pid_t pid = list->pids[i];
 		int cpu;
 
-		if (plan_task_read(facts->plan->rt, pid, pid, &task) < 0 || !task.kthread)
+		if (rtkvm_task_read(facts->plan->rt, pid, pid, &task) < 0 || !task.kthread)
 			continue;
 		cpu = cpu_of(task.comm);
 		if (cpu < 0 || !rtkvm_cpus_has(&facts->cpus, (unsigned int)cpu))
@@ -87,7 +87,7 @@ static int ask_threads(const struct plan_facts *facts, const struct plan_kthread
 
 int plan_guard_kthreads(const struct plan_facts *facts, struct plan_finding *found)
 {
-	struct plan_kthread_list list = { .count = 0 };
+	struct rtkvm_kthread_list list = { .count = 0 };
 	int kind = kernel_kind(facts->plan->rt), verdict = PLAN_GUARD_UNKNOWN;
 
 	if (facts->vcpu.policy == RTKVM_POLICY_TS || kind != PREEMPT_RT) {
@@ -98,11 +98,11 @@ int plan_guard_kthreads(const struct plan_facts *facts, struct plan_finding *fou
 		return facts->vcpu.policy == RTKVM_POLICY_TS || kind == STOCK ? PLAN_GUARD_FINE :
 										PLAN_GUARD_UNKNOWN;
 	}
-	if (facts->cpus_known && plan_kthreads_list(facts->plan->rt, &list) == 0)
+	if (facts->cpus_known && rtkvm_kthreads_list(facts->plan->rt, &list) == 0)
 		verdict = ask_threads(facts, &list, found);
 	else
 		snprintf(found->reason, sizeof(found->reason),
 			 "PREEMPT_RT, and the kernel's threads cannot be listed in /proc");
-	plan_kthreads_free(&list);
+	rtkvm_kthreads_free(&list);
 	return verdict;
 }

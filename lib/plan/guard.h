@@ -50,10 +50,4 @@ bool plan_guard_may_raise(struct rtkvm_plan *plan, int priority, const struct pl
  */
 bool plan_status_value(const char *status, const char *key, char *value, size_t size);
 
-/*
- * File that holds the real-time runtime of a v1 cpu cgroup, from the texts of
- * /proc/PID/cgroup and /proc/PID/mountinfo. false: there is no such hierarchy.
- */
-bool plan_cgroup_rt_file(const char *cgroup, const char *mountinfo, char *path, size_t size);
-
 #endif

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "core/file.h"
-#include "kthreads.h"
 #include "watch.h"
 
 /*
@@ -59,11 +58,11 @@ static int set_add(struct plan_tid_set *set, pid_t tid)
 	return set_put(set, tid);
 }
 
-static int look_add(struct plan_look *look, const struct plan_task *task)
+static int look_add(struct plan_look *look, const struct rtkvm_task *task)
 {
 	if (look->count == look->room) {
 		size_t room = look->room ? look->room * 2 : 64;
-		struct plan_task *tasks = realloc(look->tasks, room * sizeof(*tasks));
+		struct rtkvm_task *tasks = realloc(look->tasks, room * sizeof(*tasks));
 
 		if (!tasks)
 			return -ENOMEM;
@@ -78,7 +77,7 @@ static int look_add(struct plan_look *look, const struct plan_task *task)
 static int pass(struct rtkvm *rt, pid_t pid, DIR *dir, struct plan_look *look)
 {
 	struct dirent *entry;
-	struct plan_task task;
+	struct rtkvm_task task;
 	int news = 0, ret;
 	int64_t tid;
 
@@ -93,7 +92,7 @@ static int pass(struct rtkvm *rt, pid_t pid, DIR *dir, struct plan_look *look)
 			continue;
 		}
 		news = 1;
-		if (plan_task_read(rt, pid, (pid_t)tid, &task) < 0)
+		if (rtkvm_task_read(rt, pid, (pid_t)tid, &task) < 0)
 			continue; /* it ended */
 		ret = look_add(look, &task);
 		if (ret < 0)
@@ -138,11 +137,11 @@ static int by_pid(const void *key, const void *entry)
 
 static pid_t owner_of(struct rtkvm *rt, pid_t pid)
 {
-	struct plan_task task;
+	struct rtkvm_task task;
 
-	if (plan_task_read(rt, pid, pid, &task) < 0 || !task.kthread)
+	if (rtkvm_task_read(rt, pid, pid, &task) < 0 || !task.kthread)
 		return 0; /* anybody may call a thread kvm-pit/1 */
-	return plan_kthread_owner(task.comm);
+	return rtkvm_kthread_owner(task.comm);
 }
 
 static int known_grow(struct plan_look *look, size_t count)
@@ -167,9 +166,9 @@ static int known_grow(struct plan_look *look, size_t count)
 /* Bring the table of kernel threads up to date. */
 static int update_known(struct rtkvm *rt, struct plan_look *look)
 {
-	const struct plan_kthread_list *list = &look->kthreads;
+	const struct rtkvm_kthread_list *list = &look->kthreads;
 	struct plan_known *next;
-	int ret = plan_kthreads_list(rt, &look->kthreads);
+	int ret = rtkvm_kthreads_list(rt, &look->kthreads);
 
 	if (ret == 0)
 		ret = known_grow(look, list->count);
@@ -205,7 +204,7 @@ static bool is_of(const struct plan_look *look, pid_t pid, pid_t owner)
 
 static int take_kernel(struct rtkvm *rt, pid_t pid, struct plan_look *look)
 {
-	struct plan_task task;
+	struct rtkvm_task task;
 	int ret = update_known(rt, look);
 
 	if (ret < 0)
@@ -214,7 +213,7 @@ static int take_kernel(struct rtkvm *rt, pid_t pid, struct plan_look *look)
 		const struct plan_known *k = &look->known[i];
 
 		if (k->owner && is_of(look, pid, k->owner) &&
-		    plan_task_read(rt, k->pid, k->pid, &task) == 0 && task.kthread)
+		    rtkvm_task_read(rt, k->pid, k->pid, &task) == 0 && task.kthread)
 			ret = look_add(look, &task);
 	}
 	return ret;
@@ -233,7 +232,7 @@ void plan_look_free(struct plan_look *look)
 {
 	free(look->tasks);
 	free(look->seen.slot);
-	plan_kthreads_free(&look->kthreads);
+	rtkvm_kthreads_free(&look->kthreads);
 	free(look->known);
 	free(look->known_next);
 	memset(look, 0, sizeof(*look));
@@ -264,10 +263,10 @@ static bool asleep(struct rtkvm *rt, pid_t pid, pid_t tid)
 	return true;
 }
 
-static bool has_elder(const struct plan_look *look, const struct plan_task *task)
+static bool has_elder(const struct plan_look *look, const struct rtkvm_task *task)
 {
 	for (size_t i = 0; i < look->own; i++) {
-		const struct plan_task *other = &look->tasks[i];
+		const struct rtkvm_task *other = &look->tasks[i];
 
 		if (other->start > task->start || strcmp(other->comm, task->comm))
 			continue;
@@ -279,7 +278,7 @@ static bool has_elder(const struct plan_look *look, const struct plan_task *task
 }
 
 bool plan_look_borrowed(struct rtkvm *rt, pid_t pid, const struct plan_look *look,
-			const struct plan_task *task)
+			const struct rtkvm_task *task)
 {
 	long tick_ms = 1000 / sysconf(_SC_CLK_TCK);
 	struct timespec now;

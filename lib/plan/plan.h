@@ -77,7 +77,7 @@ int plan_unplace(struct rtkvm_plan *plan, struct plan_thread *thread,
 		 struct rtkvm_report *report);
 
 /* Room for "thread 4194304 (name)". */
-#define PLAN_THREAD_TEXT (PLAN_COMM_MAX + 24)
+#define PLAN_THREAD_TEXT (RTKVM_COMM_MAX + 24)
 const char *plan_thread_print(const struct plan_thread *thread, char text[PLAN_THREAD_TEXT]);
 
 /* memory.c: lock and unlock, each with its item in the report. 0 or -errno. */

@@ -88,7 +88,7 @@ bool plan_thread_alive(const struct plan_thread *thread)
 		return false;
 	if (!thread->start)
 		return true;
-	ret = plan_task_start(thread->tgid, thread->tid, &start);
+	ret = rtkvm_task_start(thread->tgid, thread->tid, &start);
 	if (ret < 0)
 		return ret != -ESRCH && thread->tgid == getpid();
 	return start == thread->start;

@@ -9,7 +9,7 @@
 #include <rtkvm/plan.h>
 
 #include "sched.h"
-#include "task.h"
+#include "core/task.h"
 
 #define PLAN_BUCKETS 256
 
@@ -25,7 +25,7 @@ struct plan_thread {
 	pid_t tgid;               /* a kernel thread's own number */
 	pid_t tid;
 	uint64_t start; /* 0: not known (no /proc) */
-	char comm[PLAN_COMM_MAX];
+	char comm[RTKVM_COMM_MAX];
 	int role;
 	bool kthread;
 	bool entered;    /* by rtkvm_thread_enter(): keeps its role */

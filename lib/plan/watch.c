@@ -114,7 +114,7 @@ int rtkvm_watch_new(struct rtkvm_plan *plan, pid_t pid, struct rtkvm_lease *leas
 	watch->lease = watch->pid == watch->owner ? NULL : lease;
 	watch->interval_ms = INTERVAL_MS;
 	watch->epoll_fd = watch->timer_fd = watch->pid_fd = -1;
-	plan_task_start(watch->pid, watch->pid, &watch->start);
+	rtkvm_task_start(watch->pid, watch->pid, &watch->start);
 	ret = open_fds(watch);
 	if (ret < 0) {
 		rtkvm_watch_free(watch);

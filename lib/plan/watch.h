@@ -5,7 +5,7 @@
 #ifndef RTKVM_PLAN_WATCH_H
 #define RTKVM_PLAN_WATCH_H
 
-#include "kthreads.h"
+#include "core/kthreads.h"
 #include "plan.h"
 
 /* Set of thread numbers, open addressing; 0 is no number. */
@@ -21,12 +21,12 @@ struct plan_tid_set {
  * other threads of the process do may take long.
  */
 struct plan_look {
-	struct plan_task *tasks;
+	struct rtkvm_task *tasks;
 	size_t count;
 	size_t room;
 	size_t own; /* the first so many are the process's, the rest the kernel's */
 	struct plan_tid_set seen;
-	struct plan_kthread_list kthreads;
+	struct rtkvm_kthread_list kthreads;
 	/* kernel threads that are known, so that only new ones are read */
 	struct plan_known {
 		pid_t pid;
@@ -72,6 +72,6 @@ void plan_look_free(struct plan_look *look);
 #define PLAN_SETTLE_MS 20
 #define PLAN_SETTLED_MS 50
 bool plan_look_borrowed(struct rtkvm *rt, pid_t pid, const struct plan_look *look,
-			const struct plan_task *task);
+			const struct rtkvm_task *task);
 
 #endif

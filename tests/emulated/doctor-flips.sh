@@ -3,7 +3,8 @@
 #
 # Runs inside an emulated host: for each setting that is real there, breaks it,
 # sees the check's verdict turn, runs the remedy as it is printed, and sees it
-# turn back. One line per check: "flip ID ok|FAILED ...".
+# turn back. One line per check: "flip ID ok|FAILED ...", or "absent ID ..." for
+# what this kernel or machine has not.
 # chrt comes with the job: busybox may have none
 export PATH="$PWD:$PATH"
 
@@ -19,6 +20,9 @@ flip() { # ID COMMAND: the first makes it fine, then it is broken
 	id=$1 broken=$2
 	sh -c "$(remedy "$id")" > /dev/null 2>&1
 	before=$(verdict "$id")
+	case $before in
+	n/a | unknown) echo "absent $id: $(./rtkvm doctor --check "$id" --all)"; return ;;
+	esac
 	sh -c "$broken" > /dev/null 2>&1
 	worse=$(verdict "$id")
 	cure=$(remedy "$id")
@@ -60,6 +64,14 @@ flip irq-default-affinity "echo f > /proc/irq/default_smp_affinity"
 busy=$(for i in /proc/irq/[0-9]*; do ls -d "$i"/*/ > /dev/null 2>&1 && echo 2 2>/dev/null > "$i/smp_affinity_list" &&
 	[ "$(cat "$i/effective_affinity_list")" = 2 ] && { echo "$i"; break; }; done)
 flip irq-affinity "echo 2 > $busy/smp_affinity_list"
+flip mem-numa-balancing "echo 1 > $S/kernel/numa_balancing"
+flip mem-thp "echo always > /sys/kernel/mm/transparent_hugepage/enabled"
+flip mem-thp-defrag "echo always > /sys/kernel/mm/transparent_hugepage/defrag"
+flip cpu-ignore-ce "for f in /sys/devices/system/machinecheck/machinecheck*/ignore_ce; do echo 0 > \$f; done"
+grep -q hpet /sys/devices/system/clocksource/clocksource0/available_clocksource &&
+	flip cpu-clocksource "echo hpet > /sys/devices/system/clocksource/clocksource0/current_clocksource"
+flip cpu-governor "for f in /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor; do echo powersave > \$f; done"
+flip cpu-cstates "for f in /sys/devices/system/cpu/cpu*/cpuidle/state*/disable; do echo 0 > \$f; done"
 flip cpu-online "echo 0 > /sys/devices/system/cpu/cpu3/online"
 P=/sys/module/kvm/parameters
 for p in nx_huge_pages:Y:kvm-nx-huge-pages nx_huge_pages_recovery_ratio:60:kvm-nx-recovery \

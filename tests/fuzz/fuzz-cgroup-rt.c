@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/guard.h"
+#include "core/cgroup.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mounts = text + strlen(text) + 1;
 	if (mounts > text + size)
 		mounts = text + size;
-	if (plan_cgroup_rt_file(text, mounts, path, sizeof(path)) &&
+	if (rtkvm_cgroup_rt_file(text, mounts, path, sizeof(path)) &&
 	    (path[0] != '/' || strstr(path, "/../") || !strstr(path, "/cpu.rt_runtime_us")))
 		abort();
 	free(text);

@@ -43,6 +43,7 @@ static void isolcpus(const char *text)
 static void small(const char *text)
 {
 	unsigned int major, minor, areas;
+	struct rtkvm_cpus cpus;
 	uint64_t value;
 	char word[16];
 
@@ -57,6 +58,10 @@ static void small(const char *text)
 	(void)host_swaps_parse(text, &areas);
 	(void)host_shell_get(text, "IRQBALANCE_BANNED_CPUS", word, sizeof(word));
 	(void)host_hex_parse(text, &value);
+	if (host_is_word(text) && strpbrk(text, " \n\t/"))
+		abort();
+	if (host_banned_parse(text, &cpus) && !strstr(text, "BANNED "))
+		abort();
 	(void)host_vm_is_vcpu(text);
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kvm/stats.h"
+#include "core/kvm-stats.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

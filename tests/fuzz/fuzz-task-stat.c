@@ -7,29 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/kthreads.h"
+#include "core/task.h"
 #include "plan/guard.h"
-#include "plan/kthreads.h"
-#include "plan/task.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1), value[16];
-	struct plan_task task;
+	struct rtkvm_task task;
 
 	if (!text)
 		return 0;
 	if (size)
 		memcpy(text, data, size);
 	text[size] = '\0';
-	if (plan_task_parse(text, &task) == 0) {
+	if (rtkvm_task_parse(text, &task) == 0) {
 		if (task.tid <= 0 || !memchr(task.comm, '\0', sizeof(task.comm)))
 			abort();
-		if (plan_kthread_owner(task.comm) < 0)
+		if (rtkvm_kthread_owner(task.comm) < 0)
 			abort();
 	}
-	if (plan_kthread_owner(text) < 0)
+	if (rtkvm_kthread_owner(text) < 0)
 		abort();
 	if (plan_status_value(text, "VmLck", value, sizeof(value)) && strchr(value, '\n'))
 		abort();

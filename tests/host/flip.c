@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <rtkvm/host.h>
+#include <rtkvm/plan.h>
 
 #include "flips.h"
 #include "host/host.h"
@@ -33,17 +34,22 @@ static struct rtkvm *open_tree(const char *dir)
 static char value[512], remedy[1024];
 static int remedy_kind;
 
-static int ask_with(struct rtkvm *rt, const char *id, bool vm, const char *facts)
+static int ask_with(struct rtkvm *rt, const struct flip *flip, const char *facts)
 {
+	const char *id = flip->id;
 	const struct rtkvm_check *check;
 	struct rtkvm_host_options opt;
+	struct rtkvm_plan *plan = NULL;
 	struct rtkvm_host *host;
 	int verdict;
 
 	rtkvm_host_options_init(&opt, sizeof(opt));
 	opt.only = id;
-	opt.pid = vm ? SIM_VM : 0;
+	opt.pid = strncmp(id, "vm-", 3) ? 0 : SIM_VM;
 	opt.vm_facts = facts;
+	if (flip->plan)
+		ck_assert_int_eq(rtkvm_plan_parse(rt, flip->plan, &plan), 0);
+	opt.plan = plan;
 	ck_assert_msg(rtkvm_host_probe(rt, &opt, &host) == 0, "%s: %s", id, rtkvm_last_error());
 	ck_assert_uint_eq(rtkvm_host_count(host), 1);
 	check = rtkvm_host_find(host, id);
@@ -53,17 +59,8 @@ static int ask_with(struct rtkvm *rt, const char *id, bool vm, const char *facts
 	snprintf(remedy, sizeof(remedy), "%s", rtkvm_check_remedy(check));
 	remedy_kind = rtkvm_check_remedy_kind(check);
 	rtkvm_host_free(host);
+	rtkvm_plan_free(plan);
 	return verdict;
-}
-
-static int ask(struct rtkvm *rt, const char *id, bool vm)
-{
-	return ask_with(rt, id, vm, NULL);
-}
-
-static bool is_vm(const struct flip *flip)
-{
-	return !strncmp(flip->id, "vm-", 3);
 }
 
 /* The other fact; the tree's own is moved to "aside". */
@@ -136,17 +133,17 @@ static void each_tree(const char *name)
 
 		if (strcmp(flip->tree, name))
 			continue;
-		verdict = ask_with(rt, flip->id, is_vm(flip), flip->good_facts);
+		verdict = ask_with(rt, flip, flip->good_facts);
 		ck_assert_msg(verdict == RTKVM_VERDICT_OK, "%s: %s before: %s", flip->id,
 			      rtkvm_verdict_name(verdict), value);
 		turn(dir, flip);
-		verdict = ask_with(rt, flip->id, is_vm(flip), flip->facts);
+		verdict = ask_with(rt, flip, flip->facts);
 		ck_assert_msg(verdict == flip->verdict, "%s: %s, %s was expected, with another %s: %s",
 			      flip->id, rtkvm_verdict_name(verdict), rtkvm_verdict_name(flip->verdict),
 			      flip->path ? flip->path : flip->facts, value);
 		check_remedy(dir, flip);
 		turn_back(dir, flip);
-		verdict = ask_with(rt, flip->id, is_vm(flip), flip->good_facts);
+		verdict = ask_with(rt, flip, flip->good_facts);
 		ck_assert_msg(verdict == RTKVM_VERDICT_OK, "%s: %s after: %s", flip->id,
 			      rtkvm_verdict_name(verdict), value);
 	}
@@ -261,13 +258,15 @@ START_TEST(malformed_is_unknown)
 			int verdict;
 
 			spoil(dir, flip, form);
-			verdict = ask(rt, flip->id, is_vm(flip));
+			verdict = ask_with(rt, flip, NULL);
 			turn_back(dir, flip);
 			/* a number is a number: binary ones cannot be malformed, names neither */
 			if (flip->garbage == FREE)
 				ck_assert_msg(flip->size || verdict != RTKVM_VERDICT_OK || form != GARBAGE ||
 					      !strcmp(flip->id, "irq-irqbalance") ||
 					      !strcmp(flip->id, "cpu-rcu-nocbs") ||
+					      /* nohz_full says which CPUs, too */
+					      !strcmp(flip->id, "cpu-numa") ||
 					      !strcmp(flip->path, "proc/cmdline"),
 					      "%s: ok with %s of form %d: %s", flip->id, flip->path, form,
 					      value);

@@ -22,6 +22,7 @@ struct flip {
 	unsigned long long number;
 	const char *facts; /* of the VM, in place of a file: path is NULL */
 	const char *good_facts;
+	const char *plan; /* that the VM is held against, or NULL */
 };
 
 /* Ended by one without id. */

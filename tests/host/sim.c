@@ -144,11 +144,13 @@ int sim_cpuinfo(const char *dir, const struct sim_shape *shape, const char *with
 		if (!without || strcmp(without, common[i]))
 			len += (size_t)snprintf(flags + len, sizeof(flags) - len, "%s ", common[i]);
 	snprintf(flags + len, sizeof(flags) - len, "%s%s%s",
-		 shape->vendor == SIM_INTEL ? "vmx ept apicv posted_intr" : "svm npt avic",
+		 shape->vendor == SIM_INTEL ? "vmx ept vpid flexpriority" : "svm npt avic vgif vnmi",
 		 with ? " " : "", with ? with : "");
 	put(dir, "proc/cpuinfo", "processor\t: 0\nvendor_id\t: %s\ncpu family\t: 6\n"
-	    "model name\t: made up\nflags\t\t: %s\nbugs\t\t:\n\n",
-	    shape->vendor == SIM_INTEL ? "GenuineIntel" : "AuthenticAMD", flags);
+	    "model name\t: made up\nflags\t\t: %s\n%sbugs\t\t:\n\n",
+	    shape->vendor == SIM_INTEL ? "GenuineIntel" : "AuthenticAMD", flags,
+	    shape->vendor == SIM_INTEL ? "vmx flags\t: vnmi preemption_timer posted_intr apicv "
+	    "unrestricted_guest pml ipi_virt\n" : "");
 	return failed;
 }
 
@@ -371,6 +373,10 @@ static void make_kvm(const char *dir, const struct sim_shape *s)
 		{ "kvm_intel/parameters/preemption_timer", "Y", "Y" },
 		{ "kvm_intel/parameters/unrestricted_guest", "Y", "Y" },
 		{ "kvm_intel/parameters/enable_apicv", "Y", "N" },
+		{ "kvm_intel/parameters/vpid", "Y", "Y" },
+		{ "kvm_intel/parameters/flexpriority", "Y", "Y" },
+		{ "kvm_intel/parameters/pml", "Y", "Y" },
+		{ "kvm_intel/parameters/enable_ipiv", "Y", "N" },
 		{ "kvm_intel/parameters/vmentry_l1d_flush", "not required", "cond" },
 	}, amd[] = {
 		{ "kvm_amd/refcnt", "0", "0" },
@@ -378,6 +384,7 @@ static void make_kvm(const char *dir, const struct sim_shape *s)
 		{ "kvm_amd/parameters/npt", "Y", "Y" },
 		{ "kvm_amd/parameters/vgif", "1", "1" },
 		{ "kvm_amd/parameters/avic", "Y", "N" },
+		{ "kvm_amd/parameters/vnmi", "Y", "N" },
 	};
 	char path[128];
 
@@ -398,6 +405,16 @@ static void make_kvm(const char *dir, const struct sim_shape *s)
 		    "pv 01007efb\n", s->tuned ? "1381236737 1\n1381236738 1\n" : "");
 }
 
+static void make_link(const char *dir, const char *path, const char *to)
+{
+	char full[1024];
+
+	snprintf(full, sizeof(full), "%s/%s", dir, path);
+	make_parents(full);
+	if (symlink(to, full) < 0 && !failed)
+		failed = -errno;
+}
+
 static void make_threads(const char *dir, const struct sim_shape *s)
 {
 	bool t = s->tuned;
@@ -405,6 +422,11 @@ static void make_threads(const char *dir, const struct sim_shape *s)
 	int pid = 10;
 
 	sim_thread(dir, 1, 1, "init", false, 0, 0);
+	if (t) {
+		sim_thread(dir, 900, 900, "latencyd", false, 0, 0);
+		make_link(dir, "proc/900/fd/3", "/dev/null");
+		make_link(dir, "proc/900/fd/4", "/dev/cpu_dma_latency");
+	}
 	if (!s->container) {
 		sim_thread(dir, 812, 812, "irqbalance", false, 0, 0);
 		if (t && s->rt_from < s->cpus)
@@ -418,7 +440,7 @@ static void make_threads(const char *dir, const struct sim_shape *s)
 			if (!s->preempt_rt)
 				continue;
 			snprintf(comm, sizeof(comm), "ktimers/%u", c);
-			sim_thread(dir, pid, pid, comm, true, 1, t ? 3 : 1);
+			sim_thread(dir, pid, pid, comm, true, 1, t ? 2 : 1);
 			pid++;
 			snprintf(comm, sizeof(comm), "rcuc/%u", c);
 			sim_thread(dir, pid, pid, comm, true, 1, t ? 4 : 1);

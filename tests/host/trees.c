@@ -115,6 +115,8 @@ START_TEST(tuned_intel_server)
 	none_but(host, RTKVM_VERDICT_UNKNOWN, (const char *const[]){ "vm-dirty-log", NULL });
 	ck_assert_int_eq(verdict(host, "virt-posted"), RTKVM_VERDICT_OK);
 	ck_assert_int_eq(verdict(host, "kvm-npt"), RTKVM_VERDICT_NOT_APPLICABLE);
+	ck_assert_str_eq(rtkvm_check_value(rtkvm_host_find(host, "cpu-cstates")),
+			 "C-states of 133 us are held off; cpu_dma_latency: 0 us by latencyd (pid 900)");
 	ck_assert_int_eq(rtkvm_host_get_cpus(host, RTKVM_CPUS_REALTIME, cpus, sizeof(cpus)), 3);
 	ck_assert_str_eq(cpus, "4-7");
 	rtkvm_host_get_cpus(host, RTKVM_CPUS_HOUSEKEEPING, cpus, sizeof(cpus));
@@ -136,6 +138,26 @@ START_TEST(tuned_amd_server)
 	ck_assert_int_eq(verdict(host, "virt-posted"), RTKVM_VERDICT_OK);
 	ck_assert_int_eq(verdict(host, "kvm-ept"), RTKVM_VERDICT_NOT_APPLICABLE);
 	ck_assert_int_eq(verdict(host, "cpu-smi"), RTKVM_VERDICT_NOT_APPLICABLE);
+	rtkvm_host_free(host);
+}
+END_TEST
+
+/* What the CPU lacks no parameter gives. */
+START_TEST(parameters_that_the_cpu_lacks)
+{
+	const char *dir = test_fast_tmpdir();
+	struct rtkvm_host *host;
+
+	ck_assert_int_eq(sim_make(dir, sim_named("amd")), 0);
+	ck_assert_int_eq(sim_write(dir, "sys/module/kvm_amd/parameters/vgif", "0\n"), 0);
+	host = probe(dir, false);
+	ck_assert_int_eq(rtkvm_check_remedy_kind(rtkvm_host_find(host, "kvm-vgif")), RTKVM_REMEDY_COMMAND);
+	rtkvm_host_free(host);
+	ck_assert_int_eq(sim_write(dir, "proc/cpuinfo", "processor\t: 0\nvendor_id\t: AuthenticAMD\n"
+				   "flags\t\t: svm npt vgif_not\n"), 0);
+	host = probe(dir, false);
+	ck_assert_int_eq(verdict(host, "kvm-vgif"), RTKVM_VERDICT_WARN);
+	ck_assert_int_eq(rtkvm_check_remedy_kind(rtkvm_host_find(host, "kvm-vgif")), RTKVM_REMEDY_MANUAL);
 	rtkvm_host_free(host);
 }
 END_TEST
@@ -409,6 +431,7 @@ Suite *rtkvm_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_test(tcase, tuned_intel_server);
 	tcase_add_test(tcase, tuned_amd_server);
+	tcase_add_test(tcase, parameters_that_the_cpu_lacks);
 	tcase_add_test(tcase, laptop_without_iommu);
 	tcase_add_test(tcase, container_with_hybrid_cgroups);
 	tcase_add_test(tcase, big_host);

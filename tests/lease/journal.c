@@ -135,7 +135,8 @@ static const char *const bad[] = {
 	"1 10 knob 0 0 1 0", /* unknown kinds and ids */
 	"1 10 knob 19 0 1 0",
 	"1 10 knob 10 8192 1 0", "1 10 knob 12 2 powersave turbo", "1 10 knob 11 2 0 n/b",
-	"1 10 knob 18 0 0 2", "1 10 take-knob 1 24 0-3 4", "1 10 take-knob 4 0 1 0",
+	"1 10 knob 18 0 0 2", "1 10 knob 32 4194304 0 1", "1 10 knob 32 1 0 2", "1 10 knob 33 1 0-3 2",
+	"1 10 take-knob 1 24 0-3 4", "1 10 take-knob 4 0 1 0",
 	"1 10 take-sched 77:5 0:0:0 1:1:1", "1 10 take-cpus 77:5 0-1 0-2", "1 10 claim 5 x",
 	"1 10 claim 5 2 3", "1 10 claim -1 2", "1 10 partition 5 isolated:2", "1 10 partition 5 ..:2:0",
 	"1 10 partition 5 isolated:2:/", "1 10 target 0:1", "1 10 target 5",
@@ -294,7 +295,8 @@ static const struct {
 	{ 19, "1", NULL },	{ -1, "1", NULL },       { 10, "0", "0" },    { 10, "2", NULL },
 	{ 11, "n/a", "n/a" },	{ 11, "20", "20" },    { 11, "x", NULL },   { 12, "performance", "performance" },
 	{ 12, "turbo", NULL },	{ 13, "power", "power" }, { 14, "0", "0" }, { 15, "", "0" }, { 15, "1", "2" },
-	{ 18, "1", "1" },	{ 18, "cpuset", NULL },
+	{ 18, "1", "1" },	{ 18, "cpuset", NULL }, { 32, "1", "1" },   { 32, "2", NULL },
+	{ 33, "0,2,1", "0-2" }, { 33, "", NULL },       { 31, "1", NULL },  { 34, "1", NULL },
 };
 
 START_TEST(spelling)

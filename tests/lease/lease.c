@@ -209,6 +209,52 @@ START_TEST(overlapping_dead_leases)
 }
 END_TEST
 
+static bool has_instance(void)
+{
+	char path[4300];
+
+	snprintf(path, sizeof(path), "%s/sys/kernel/tracing/instances/rtkvm-77", root);
+	return access(path, F_OK) == 0;
+}
+
+static void trace(struct rtkvm_lease *lease)
+{
+	set_knob(lease, RTKVM_KNOB_OSNOISE_CPUS, 0, "2-3");
+	set_knob(lease, RTKVM_KNOB_TRACE_INSTANCE, 77, "1");
+}
+
+/* A tracing instance is there as long as its lease, also one whose owner died. */
+START_TEST(tracing)
+{
+	struct rtkvm_lease *lease = lease_of(rt, "trace");
+	pid_t pid;
+	int status;
+
+	/* without tracefs there is nothing to lease */
+	ck_assert_int_eq(rtkvm_lease_set_knob(lease, RTKVM_KNOB_TRACE_INSTANCE, 77, "1"), -ENOENT);
+	test_write(root, "sys/kernel/tracing/instances/README", "");
+	test_write(root, "sys/kernel/tracing/osnoise/cpus", "0-3\n");
+	trace(lease);
+	ck_assert(has_instance());
+	ck_assert_str_eq(test_read(root, "sys/kernel/tracing/osnoise/cpus"), "2-3\n");
+	ck_assert_int_eq(rtkvm_lease_release(lease, NULL), 0);
+	ck_assert(!has_instance());
+	ck_assert_str_eq(test_read(root, "sys/kernel/tracing/osnoise/cpus"), "0-3\n");
+	pid = fork();
+	if (pid == 0) {
+		lease_left = lease_of(rt, "trace");
+		trace(lease_left);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(has_instance());
+	rtkvm_report_free(restored(rt, 0));
+	ck_assert(!has_instance());
+	ck_assert_str_eq(test_read(root, "sys/kernel/tracing/osnoise/cpus"), "0-3\n");
+	ck_assert_uint_eq(journal_count(root), 0);
+}
+END_TEST
+
 START_TEST(status)
 {
 	struct rtkvm_lease *lease = lease_of(rt, "demo");
@@ -396,6 +442,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(tc, cannot_be_given_back_yet);
 	tcase_add_loop_test(tc, overlapping_leases, 0, 4);
 	tcase_add_test(tc, overlapping_dead_leases);
+	tcase_add_test(tc, tracing);
 	tcase_add_test(tc, status);
 	tcase_add_test(tc, errors_change_nothing);
 	tcase_add_test(tc, value_that_cannot_be_given_back);

@@ -60,7 +60,7 @@ is() {
 	fi
 }
 
-echo 1..29
+echo 1..43
 expect 0 '^usage:' 'help' "$rtkvm" --help
 expect 0 '^rtkvm [0-9.]* (library' 'version' "$rtkvm" version
 expect 0 '^rtkvm [0-9.]* (library' '--version' "$rtkvm" --version
@@ -70,6 +70,11 @@ expect 2 'unrecognized' 'unknown option' "$rtkvm" --frobnicate
 expect 2 'does not know "now"' 'argument too many' "$rtkvm" restore now
 expect 2 '/no/such/tree' 'root that is not there' "$rtkvm" --root /no/such/tree status
 expect 2 'absolute' 'state directory that is not absolute' "$rtkvm" --state-dir x status
+for command in doctor plan dedicate release status restore latency version; do
+	expect 0 "^usage: rtkvm $command" "$command --help" "$rtkvm" "$command" --help
+done
+expect 0 '^usage: rtkvm plan' 'help after other arguments' "$rtkvm" plan maxprio=80 -h
+expect 2 'does not know "--halp"' 'what is not --help' "$rtkvm" status --halp
 # 0, or 1 when a guard has something to say of this host
 status=0
 "$rtkvm" plan maxprio=80,policy=ff >"$work/plan" 2>&1 || status=$?
@@ -77,6 +82,20 @@ expect 0 'vcpu *SCHED_FIFO  *79' 'plan' cat "$work/plan"
 expect 0 '^[01]$' 'plan: exit status' echo "$status"
 expect 2 'position' 'wrong plan' "$rtkvm" plan maxprio=80,policy=xx
 expect 2 'takes a plan' 'plan of nothing' "$rtkvm" plan
+# a tree whose kernel throttles, which is warned of, and one with too few CPUs, which is refused
+planned=$work/planned
+mkdir -p "$planned/proc/sys/kernel" "$planned/proc/self" "$planned/sys/devices/system/cpu"
+echo 0-3 >"$planned/sys/devices/system/cpu/online"
+echo 'Linux version 6.1.0 (a@b) #1 SMP PREEMPT_DYNAMIC' >"$planned/proc/version"
+echo 6.1.0 >"$planned/proc/sys/kernel/osrelease"
+printf 'Cpus_allowed_list:\t0-3\n' >"$planned/proc/self/status"
+echo 950000 >"$planned/proc/sys/kernel/sched_rt_runtime_us"
+echo 1000000 >"$planned/proc/sys/kernel/sched_rt_period_us"
+plan() { "$rtkvm" --root "$planned" --state-dir "$state" plan policy=ff,maxprio=2 "$@"; }
+expect 0 '^! guard-throttle' 'a guard that warns' plan --vcpus 2 --cpus 0-3
+expect 0 '"status": *0' 'a guard that warns, as JSON' plan --vcpus 2 --cpus 0-3 --json
+expect 1 '^! guard-overcommit' 'a guard that refuses' plan --vcpus 8 --cpus 0-3
+expect 1 '"status": *1' 'a guard that refuses, as JSON' plan --vcpus 8 --cpus 0-3 --json
 
 expect 0 '^nothing is leased' 'status of nothing' tree status
 expect 0 '^nothing to restore' 'restore of nothing' tree restore

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kvm/stats.h"
+#include "core/kvm-stats.h"
 #include "support/test.h"
 
 #define NAME 32

@@ -15,8 +15,9 @@
 
 #include <rtkvm/plan.h>
 
+#include "core/cgroup.h"
+#include "core/kthreads.h"
 #include "plan/guard.h"
-#include "plan/kthreads.h"
 #include "support/test.h"
 
 static const char *dir;
@@ -404,7 +405,7 @@ static const struct {
 START_TEST(cgroup_files)
 {
 	char path[512];
-	bool found = plan_cgroup_rt_file(cgroups[_i].cgroup, cgroups[_i].mounts, path,
+	bool found = rtkvm_cgroup_rt_file(cgroups[_i].cgroup, cgroups[_i].mounts, path,
 					 sizeof(path));
 
 	ck_assert_int_eq(found, cgroups[_i].path != NULL);
@@ -450,9 +451,9 @@ static const struct {
 
 START_TEST(stat_lines)
 {
-	struct plan_task task;
+	struct rtkvm_task task;
 
-	ck_assert_int_eq(plan_task_parse(stats[_i].text, &task), stats[_i].ret);
+	ck_assert_int_eq(rtkvm_task_parse(stats[_i].text, &task), stats[_i].ret);
 	if (stats[_i].ret < 0)
 		return;
 	ck_assert_str_eq(task.comm, stats[_i].comm);
@@ -467,12 +468,12 @@ END_TEST
 
 START_TEST(kthread_owners)
 {
-	ck_assert_int_eq(plan_kthread_owner("kvm-pit/12"), 12);
-	ck_assert_int_eq(plan_kthread_owner("vhost-77"), 77);
-	ck_assert_int_eq(plan_kthread_owner("kvm-nx-lpage-recovery-5"), 5);
-	ck_assert_int_eq(plan_kthread_owner("kvm-pit/"), 0);
-	ck_assert_int_eq(plan_kthread_owner("kvm-pit/1x"), 0);
-	ck_assert_int_eq(plan_kthread_owner("kworker/1"), 0);
+	ck_assert_int_eq(rtkvm_kthread_owner("kvm-pit/12"), 12);
+	ck_assert_int_eq(rtkvm_kthread_owner("vhost-77"), 77);
+	ck_assert_int_eq(rtkvm_kthread_owner("kvm-nx-lpage-recovery-5"), 5);
+	ck_assert_int_eq(rtkvm_kthread_owner("kvm-pit/"), 0);
+	ck_assert_int_eq(rtkvm_kthread_owner("kvm-pit/1x"), 0);
+	ck_assert_int_eq(rtkvm_kthread_owner("kworker/1"), 0);
 }
 END_TEST
 

@@ -2,16 +2,16 @@
 /*
  * The kernel's threads: where they are listed.
  */
-#ifndef RTKVM_PLAN_KTHREADS_H
-#define RTKVM_PLAN_KTHREADS_H
+#ifndef RTKVM_KTHREADS_H
+#define RTKVM_KTHREADS_H
 
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "core/core.h"
+#include "core.h"
 
 /* A list and its buffers, which are kept from one look to the next. Zero at first. */
-struct plan_kthread_list {
+struct rtkvm_kthread_list {
 	pid_t *pids; /* ascending */
 	size_t count;
 	size_t room;
@@ -25,10 +25,10 @@ struct plan_kthread_list {
  * (CONFIG_PROC_CHILDREN). Empty in a PID namespace that does not show them.
  * 0 or -errno, quiet.
  */
-int plan_kthreads_list(struct rtkvm *rt, struct plan_kthread_list *list);
-void plan_kthreads_free(struct plan_kthread_list *list);
+int rtkvm_kthreads_list(struct rtkvm *rt, struct rtkvm_kthread_list *list);
+void rtkvm_kthreads_free(struct rtkvm_kthread_list *list);
 
 /* Number at the end of a name such as "kvm-pit/123", "vhost-123"; 0: none. */
-pid_t plan_kthread_owner(const char *comm);
+pid_t rtkvm_kthread_owner(const char *comm);
 
 #endif

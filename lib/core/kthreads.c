@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/file.h"
+#include "file.h"
 #include "kthreads.h"
 #include "task.h"
 
@@ -20,7 +20,7 @@
 #define TEXT_SIZE 4096
 #define TEXT_MAX (1024 * 1024)
 
-static int add(struct plan_kthread_list *list, pid_t pid)
+static int add(struct rtkvm_kthread_list *list, pid_t pid)
 {
 	if (list->count == list->room) {
 		size_t room = list->room ? list->room * 2 : 256;
@@ -36,7 +36,7 @@ static int add(struct plan_kthread_list *list, pid_t pid)
 }
 
 /* Read the children into list->text, which grows to hold them. */
-static ssize_t read_children(struct rtkvm *rt, struct plan_kthread_list *list)
+static ssize_t read_children(struct rtkvm *rt, struct rtkvm_kthread_list *list)
 {
 	ssize_t len = -E2BIG;
 
@@ -57,7 +57,7 @@ static ssize_t read_children(struct rtkvm *rt, struct plan_kthread_list *list)
 	return len;
 }
 
-static int from_children(struct rtkvm *rt, struct plan_kthread_list *list)
+static int from_children(struct rtkvm *rt, struct rtkvm_kthread_list *list)
 {
 	ssize_t len = read_children(rt, list);
 	char *word, *save = NULL;
@@ -73,7 +73,7 @@ static int from_children(struct rtkvm *rt, struct plan_kthread_list *list)
 	return ret;
 }
 
-static int from_proc(struct rtkvm *rt, struct plan_kthread_list *list)
+static int from_proc(struct rtkvm *rt, struct rtkvm_kthread_list *list)
 {
 	int fd = rtkvm_open_quiet(rt, "/proc", O_RDONLY | O_DIRECTORY), ret = 0;
 	struct dirent *entry;
@@ -101,14 +101,14 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int plan_kthreads_list(struct rtkvm *rt, struct plan_kthread_list *list)
+int rtkvm_kthreads_list(struct rtkvm *rt, struct rtkvm_kthread_list *list)
 {
-	struct plan_task kthreadd;
+	struct rtkvm_task kthreadd;
 	int ret;
 
 	list->count = 0;
 	/* in a PID namespace of its own number 2 is somebody else */
-	ret = plan_task_read(rt, KTHREADD, KTHREADD, &kthreadd);
+	ret = rtkvm_task_read(rt, KTHREADD, KTHREADD, &kthreadd);
 	if (ret < 0 || !kthreadd.kthread)
 		return ret == -ESRCH ? 0 : ret;
 	ret = from_children(rt, list);
@@ -121,14 +121,14 @@ int plan_kthreads_list(struct rtkvm *rt, struct plan_kthread_list *list)
 	return ret;
 }
 
-void plan_kthreads_free(struct plan_kthread_list *list)
+void rtkvm_kthreads_free(struct rtkvm_kthread_list *list)
 {
 	free(list->pids);
 	free(list->text);
 	memset(list, 0, sizeof(*list));
 }
 
-pid_t plan_kthread_owner(const char *comm)
+pid_t rtkvm_kthread_owner(const char *comm)
 {
 	static const char *const made[] = { "kvm-pit/", "vhost-", "kvm-nx-lpage-recovery-" };
 	int64_t pid;

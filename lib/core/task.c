@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/file.h"
+#include "file.h"
 #include "task.h"
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
@@ -30,7 +30,7 @@ static void copy_comm(char *to, const char *from, const char *end)
 {
 	size_t len = 0;
 
-	while (from < end && len + 1 < PLAN_COMM_MAX) {
+	while (from < end && len + 1 < RTKVM_COMM_MAX) {
 		if (from[0] == '\\' && end - from > 1) {
 			from++;
 			to[len++] = *from == 'n' ? '\n' : *from;
@@ -42,7 +42,7 @@ static void copy_comm(char *to, const char *from, const char *end)
 	to[len] = '\0';
 }
 
-int plan_task_parse(const char *text, struct plan_task *task)
+int rtkvm_task_parse(const char *text, struct rtkvm_task *task)
 {
 	const char *open = strchr(text, '('), *close = strrchr(text, ')');
 	unsigned long long value;
@@ -80,9 +80,9 @@ int plan_task_parse(const char *text, struct plan_task *task)
 	return 0;
 }
 
-int plan_task_read(struct rtkvm *rt, pid_t tgid, pid_t tid, struct plan_task *task)
+int rtkvm_task_read(struct rtkvm *rt, pid_t tgid, pid_t tid, struct rtkvm_task *task)
 {
-	char path[64], text[PLAN_STAT_TEXT];
+	char path[64], text[RTKVM_STAT_TEXT];
 	ssize_t len;
 	int ret;
 
@@ -90,14 +90,14 @@ int plan_task_read(struct rtkvm *rt, pid_t tgid, pid_t tid, struct plan_task *ta
 	len = rtkvm_file_read_quiet(rt, path, text, sizeof(text));
 	if (len < 0)
 		return len == -ENOENT ? -ESRCH : (int)len;
-	ret = plan_task_parse(text, task);
+	ret = rtkvm_task_parse(text, task);
 	return ret == 0 && task->tid != tid ? -EILSEQ : ret;
 }
 
-int plan_task_start(pid_t tgid, pid_t tid, uint64_t *start)
+int rtkvm_task_start(pid_t tgid, pid_t tid, uint64_t *start)
 {
-	char path[64], text[PLAN_STAT_TEXT];
-	struct plan_task task;
+	char path[64], text[RTKVM_STAT_TEXT];
+	struct rtkvm_task task;
 	ssize_t len;
 	int fd, ret;
 
@@ -111,7 +111,7 @@ int plan_task_start(pid_t tgid, pid_t tid, uint64_t *start)
 	if (ret < 0)
 		return ret;
 	text[len] = '\0';
-	ret = plan_task_parse(text, &task);
+	ret = rtkvm_task_parse(text, &task);
 	if (ret == 0)
 		*start = task.start;
 	return ret;

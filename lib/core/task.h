@@ -4,22 +4,22 @@
  * thread's identity), parent, flags, policy and priority, from one read of
  * "stat" (proc_pid_stat(5)).
  */
-#ifndef RTKVM_PLAN_TASK_H
-#define RTKVM_PLAN_TASK_H
+#ifndef RTKVM_TASK_H
+#define RTKVM_TASK_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "core/core.h"
+#include "core.h"
 
 /* Kernel threads have names of up to 63 characters, others of up to 15. */
-#define PLAN_COMM_MAX 64
+#define RTKVM_COMM_MAX 64
 
 /* A stat line: 52 numbers and a name. */
-#define PLAN_STAT_TEXT 2048
+#define RTKVM_STAT_TEXT 2048
 
-struct plan_task {
+struct rtkvm_task {
 	pid_t tid;
 	pid_t ppid;
 	uint64_t start; /* clock ticks since boot, never 0 */
@@ -27,19 +27,19 @@ struct plan_task {
 	int policy;
 	int priority;   /* real-time priority, 0 for none */
 	bool kthread;
-	char comm[PLAN_COMM_MAX];
+	char comm[RTKVM_COMM_MAX];
 };
 
 /* Take a stat line apart. 0 or -EILSEQ. */
-int plan_task_parse(const char *text, struct plan_task *task);
+int rtkvm_task_parse(const char *text, struct rtkvm_task *task);
 
 /* Thread tid of process tgid, below the context's root. 0 or -errno, quiet. */
-int plan_task_read(struct rtkvm *rt, pid_t tgid, pid_t tid, struct plan_task *task);
+int rtkvm_task_read(struct rtkvm *rt, pid_t tgid, pid_t tid, struct rtkvm_task *task);
 
 /*
  * Start time of a thread of this machine, never of a made-up tree. 0 or
  * -errno (-ESRCH: gone; others where /proc cannot be read).
  */
-int plan_task_start(pid_t tgid, pid_t tid, uint64_t *start);
+int rtkvm_task_start(pid_t tgid, pid_t tid, uint64_t *start);
 
 #endif

@@ -12,8 +12,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "core/file.h"
-#include "stats.h"
+#include "file.h"
+#include "kvm-stats.h"
 
 _Static_assert(sizeof(struct kvm_stats_header) == RTKVM_STATS_HEADER, "header of the ABI");
 
@@ -148,6 +148,17 @@ static int load(struct rtkvm_stats *stats)
 	return ret < 0 ? ret : 0;
 }
 
+int rtkvm_stats_adopt(struct rtkvm_stats *stats, int fd)
+{
+	int ret;
+
+	*stats = (struct rtkvm_stats){ .fd = fd, .vcpu_id = -1 };
+	ret = load(stats);
+	if (ret < 0)
+		rtkvm_stats_close(stats);
+	return ret;
+}
+
 int rtkvm_stats_open(struct rtkvm_stats *stats, int kvm_fd)
 {
 	int ret;
@@ -161,10 +172,7 @@ int rtkvm_stats_open(struct rtkvm_stats *stats, int kvm_fd)
 	}
 	/* older kernels let it leak into what the VMM executes */
 	fcntl(stats->fd, F_SETFD, FD_CLOEXEC);
-	ret = load(stats);
-	if (ret < 0)
-		rtkvm_stats_close(stats);
-	return ret;
+	return rtkvm_stats_adopt(stats, stats->fd);
 }
 
 void rtkvm_stats_close(struct rtkvm_stats *stats)

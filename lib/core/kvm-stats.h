@@ -57,6 +57,9 @@ struct rtkvm_stats {
  * none; -EILSEQ, -ENOMEM, -EMFILE, -EIO. Records no error.
  */
 int rtkvm_stats_open(struct rtkvm_stats *stats, int kvm_fd);
+
+/* The same with a descriptor of such a file, which is taken over, also on failure. */
+int rtkvm_stats_adopt(struct rtkvm_stats *stats, int fd);
 void rtkvm_stats_close(struct rtkvm_stats *stats);
 
 /* Index of a single number by name, or -ENOENT. RT-safe. */
