@@ -59,7 +59,13 @@ enum {
 	RTKVM_CPU_NO_FAIR_SERVER = 1 << 4, /**< switch the fair server of these CPUs off: a
 					    *   real-time thread may then starve the others
 					    *   there for ever. Not for the whole host. */
-	RTKVM_CPU_ALLOW_CSTATES = 1 << 5 /**< leave C-states and frequencies as they are */
+	RTKVM_CPU_ALLOW_CSTATES = 1 << 5, /**< leave C-states and frequencies as they are */
+	RTKVM_CPU_HOTPLUG = 1 << 6       /**< take each CPU offline and online again: the kernel's
+					  *   own timers that start again and again where they
+					  *   are leave it, which nothing else does. Stops
+					  *   all CPUs of the host for a moment (stop_machine).
+					  *   Not with cgroup v1, which would take the CPU out
+					  *   of all cpusets for good. */
 };
 
 /** What is asked for. Always initialise with rtkvm_cpu_request_init(). */

@@ -90,8 +90,10 @@ enum {
 					      *   queue; value: CPU list, may be empty */
 	RTKVM_KNOB_NET_XPS = 16,             /**< the same for transmit queues */
 	RTKVM_KNOB_NET_RPS_DEFAULT = 17,     /**< of new interfaces; CPU list, may be empty */
-	RTKVM_KNOB_CGROUP_CPUSET = 18        /**< cpuset controller of cgroup v2 for the
+	RTKVM_KNOB_CGROUP_CPUSET = 18,       /**< cpuset controller of cgroup v2 for the
 					      *   children of the root; 0 or 1 */
+	RTKVM_KNOB_WATCHDOG_CPUMASK = 19     /**< kernel.watchdog_cpumask, the lockup detectors;
+					      *   value: CPU list */
 };
 
 /** Scheduling policies, with the kernel's numbers (sched(7)). */

@@ -122,6 +122,8 @@ static int take_away(struct rtkvm_cpu_lease *l, const struct rtkvm_cpu_request *
 	ret = name_target(l, r->target);
 	if (ret == 0)
 		ret = move_all(l, true, cpuset && cpu_mode_has_partition(l->rt, &v1) && !v1);
+	if (ret == 0 && r->mode != RTKVM_CPU_OFFLINE)
+		ret = cpu_hotplug_cycle(l);
 	if (ret == 0)
 		ret = cpu_mode_enter(l, r->mode);
 	rtkvm_statedir_unlock(l->lease->dir_fd);

@@ -58,6 +58,7 @@ enum cpu_sort {
 	CPU_THREADS,
 	CPU_TIMERS,
 	CPU_STATISTICS,
+	CPU_WATCHDOG,
 	CPU_CSTATES,
 	CPU_FREQUENCY,
 	CPU_FAIR_SERVER,
@@ -134,5 +135,8 @@ void cpu_irq_name(struct rtkvm *rt, unsigned int irq, char *out, size_t size);
 /* modes.c */
 int cpu_mode_enter(struct rtkvm_cpu_lease *l, int wanted);
 bool cpu_mode_has_partition(struct rtkvm *rt, bool *v1);
+
+/* hotplug.c: shake timers off. 0, or the journal's errors. */
+int cpu_hotplug_cycle(struct rtkvm_cpu_lease *l);
 
 #endif

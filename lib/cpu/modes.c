@@ -75,6 +75,15 @@ static int try(struct rtkvm_cpu_lease *l, const char *kind, const char *nodes, c
 	return ret;
 }
 
+/* Linux 6.12 makes no partition of such CPUs (cpuset.c: prstate_housekeeping_conflict()). */
+static bool isolated_by_boot(struct rtkvm_cpu_lease *l)
+{
+	struct rtkvm_cpus isolated;
+
+	return cpu_topology_list(l->rt, "/sys/devices/system/cpu/isolated", &isolated) == 0 &&
+	       rtkvm_cpus_subset(&l->cpus, &isolated);
+}
+
 static int make_partition(struct rtkvm_cpu_lease *l, bool v1)
 {
 	char nodes[RTKVM_VALUE_MAX / 4], shown[96] = "", now[RTKVM_VALUE_MAX];
@@ -96,6 +105,8 @@ static int make_partition(struct rtkvm_cpu_lease *l, bool v1)
 	}
 	if (ret < 0)
 		return rtkvm_fail(l->rt, -ret, v1 ? "cpuset (cgroup v1)" : "cpuset.cpus.partition",
+				  isolated_by_boot(l) ?
+				  "the boot isolates these CPUs (isolcpus): use RTKVM_CPU_BEST" :
 				  "see that no other cgroup has these CPUs exclusively; or use "
 				  "RTKVM_CPU_AFFINITY",
 				  "no partition: %s%s%s", strerror(-ret),
@@ -148,7 +159,11 @@ static int partition(struct rtkvm_cpu_lease *l, bool best)
 	ret = make_partition(l, v1);
 	if (ret == 0)
 		l->mode = RTKVM_CPU_PARTITION;
-	else if (best) {
+	else if (best && isolated_by_boot(l)) {
+		cpu_note(l, "partition", false, "not needed: the boot isolates these CPUs (isolcpus), "
+			 "and the kernel then makes no partition of them: affinity only");
+		ret = 0;
+	} else if (best) {
 		cpu_note(l, "partition", false, "%.400s: affinity only", rtkvm_last_error_what());
 		ret = 0;
 	}

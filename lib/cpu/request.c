@@ -9,7 +9,8 @@
 
 #define FLAGS                                                                                  \
 	(RTKVM_CPU_WHOLE_CORES | RTKVM_CPU_CPU0 | RTKVM_CPU_ONE_CACHE | RTKVM_CPU_STRICT |     \
-	 RTKVM_CPU_NO_FAIR_SERVER | RTKVM_CPU_ALLOW_CSTATES)
+	 RTKVM_CPU_NO_FAIR_SERVER | RTKVM_CPU_ALLOW_CSTATES |     \
+	 RTKVM_CPU_HOTPLUG)
 
 void rtkvm_cpu_request_init(struct rtkvm_cpu_request *request, size_t size)
 {

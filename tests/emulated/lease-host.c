@@ -140,14 +140,19 @@ static void check_mode(const char *name, int mode, int wanted, uint32_t flags)
 	snapshot_free(&after);
 }
 
-static void part_v2(void)
+static void mount_v2(void)
 {
 	mkdir("/sys/fs/cgroup", 0755);
 	if (mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL) < 0 && errno != EBUSY)
 		perror("# cgroup2");
+}
+
+static void part_v2(void)
+{
+	mount_v2();
 	check_mode("affinity", RTKVM_CPU_AFFINITY, RTKVM_CPU_AFFINITY, 0);
 	check_mode("partition", RTKVM_CPU_PARTITION, RTKVM_CPU_PARTITION, 0);
-	check_mode("best", RTKVM_CPU_BEST, RTKVM_CPU_PARTITION, 0);
+	check_mode("best", RTKVM_CPU_BEST, RTKVM_CPU_PARTITION, RTKVM_CPU_HOTPLUG);
 	check_mode("offline", RTKVM_CPU_OFFLINE, RTKVM_CPU_OFFLINE, 0);
 }
 
@@ -244,10 +249,38 @@ static void part_owner(void)
 
 static void print_disturbance(const char *what, const struct disturbance *d)
 {
-	printf("# %s: tick %.2f/s and its threads %.2f/s; other interrupts %.2f/s (%s), switches "
-	       "%.2f/s; over %.0f s:%s\n", what, d->tick, d->tick_threads, d->interrupts, d->worst,
-	       d->switches, d->seconds, d->whom);
-	fflush(stdout);
+	printf("# %s: tick %.2f/s, switches to what it wakes %.2f/s; other interrupts %.2f/s, "
+	       "other switches %.2f/s; over %.0f s\n", what, d->tick, d->tick_threads,
+	       d->interrupts, d->switches, d->seconds);
+	printf("# %s: interrupts by tracepoint %.2f/s, by /proc %.2f/s (%s); switches:%s; "
+	       "causes:%s\n", what, d->traced_interrupts, d->proc_interrupts, d->worst, d->whom,
+	       d->causes);
+	result(d->traced && d->traced_interrupts <= 1.05 * d->proc_interrupts + 0.5 &&
+		       d->proc_interrupts <= 1.05 * d->traced_interrupts + 2,
+	       "%s: tracepoints and /proc agree on the interrupts", what);
+}
+
+static void run_on(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static bool names_the_tick(struct rtkvm_cpu_lease *lease)
+{
+	struct rtkvm_report *report = NULL;
+	const struct rtkvm_report_item *item;
+	bool found;
+
+	rtkvm_cpu_lease_report(lease, &report);
+	print_report(report, true);
+	item = rtkvm_report_find(report, "tick");
+	found = item && strstr(rtkvm_report_item_reason(item), "nohz_full");
+	rtkvm_report_free(report);
+	return found;
 }
 
 /* The same program on the same CPU under the same load, without a lease and with one. */
@@ -257,37 +290,72 @@ static void part_quiet(bool booted_for_it)
 	struct rtkvm_cpu_lease *lease;
 	unsigned int last = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
 	/* the boot keeps the last CPU quiet */
-	unsigned int other = booted_for_it ? last > 1 : last;
+	unsigned int other = booted_for_it ? 1 : last;
 	char name[16];
 	double was, is;
-	cpu_set_t set;
 
-	mkdir("/sys/fs/cgroup", 0755);
-	mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL);
-	CPU_ZERO(&set);
-	CPU_SET(other, &set);
+	mount_v2();
 	load_start();
-	sched_setaffinity(0, sizeof(set), &set);
+	run_on(other);
 	disturbance_measure(other, seconds, &plain);
 	print_disturbance("without a lease", &plain);
 	snprintf(name, sizeof(name), "%u", last);
-	lease = lease_of(name, RTKVM_CPU_PARTITION, 0);
+	lease = lease_of(name, RTKVM_CPU_BEST, RTKVM_CPU_HOTPLUG);
 	if (!lease || rtkvm_cpu_lease_add_thread(lease, 0, 0) < 0) {
 		result(false, "no lease: %s", rtkvm_last_error());
 		load_stop();
 		return;
 	}
+	result(rtkvm_cpu_lease_get_mode(lease) ==
+		       (booted_for_it ? RTKVM_CPU_AFFINITY : RTKVM_CPU_PARTITION),
+	       "the lease's CPU is isolated, %s", booted_for_it ? "by the boot" : "by a partition");
 	usleep(500000);
 	disturbance_measure(last, seconds, &leased);
 	print_disturbance("leased", &leased);
 	load_stop();
-	was = plain.interrupts + plain.switches + (booted_for_it ? plain.tick + plain.tick_threads : 0);
-	is = leased.interrupts + leased.switches + (booted_for_it ? leased.tick + leased.tick_threads : 0);
+	result(names_the_tick(lease), "the report names the tick, and what takes it away");
+	was = plain.interrupts + plain.switches;
+	is = leased.interrupts + leased.switches;
+	if (booted_for_it) {
+		was += plain.tick + plain.tick_threads;
+		is += leased.tick + leased.tick_threads;
+		result(is <= 1, "leased and booted for it: %.2f/s, at most 1", is);
+	} else {
+		result(leased.tick > 10, "the tick is there: %.0f/s, and %.2f/s by what it wakes",
+		       leased.tick, leased.tick_threads);
+	}
 	result(was > 20, "the load disturbs a CPU that is not leased: %.1f/s", was);
 	result(is <= was / 20, "leased: %.2f/s, 1/%.0f of it%s", is, was / (is > 0.01 ? is : 0.01),
 	       booted_for_it ? ", with the tick" : ", but for the tick");
-	if (booted_for_it)
-		result(is <= 1, "leased and booted for it: %.2f/s, at most 1", is);
+	rtkvm_cpu_lease_release(lease, NULL);
+}
+
+/* Nothing at all runs on an offline CPU; that the trace would show it is seen before. */
+static void part_quiet_offline(void)
+{
+	unsigned int last = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN) - 1, was, is;
+	struct rtkvm_cpu_lease *lease;
+	char name[16], column[16];
+	static char text[1 << 16];
+
+	mount_v2();
+	load_start();
+	trace_start(last);
+	usleep((useconds_t)(seconds * 1e6));
+	trace_stop();
+	was = trace_events(last);
+	snprintf(name, sizeof(name), "%u", last);
+	lease = lease_of(name, RTKVM_CPU_OFFLINE, 0);
+	trace_start(last);
+	usleep((useconds_t)(seconds * 1e6));
+	trace_stop();
+	is = trace_events(last);
+	read_text("/proc/interrupts", text, sizeof(text));
+	load_stop();
+	snprintf(column, sizeof(column), "CPU%u ", last);
+	result(was > 20 * seconds, "offline: before it the trace has %u events of the CPU", was);
+	result(lease && is == 0 && !strstr(text, column),
+	       "offline: %u events in %.0f s, and no column in /proc/interrupts", is, seconds);
 	rtkvm_cpu_lease_release(lease, NULL);
 }
 
@@ -313,6 +381,8 @@ int main(int argc, char **argv)
 			part_quiet(false);
 		else if (!strcmp(argv[i], "quiet-boot"))
 			part_quiet(true);
+		else if (!strcmp(argv[i], "quiet-offline"))
+			part_quiet_offline();
 		else
 			seconds = atof(argv[i]);
 	}
