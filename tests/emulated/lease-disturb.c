@@ -75,6 +75,14 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static void spin(double seconds)
+{
+	double begin = now();
+
+	while (now() - begin < seconds)
+		;
+}
+
 static void put(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
@@ -322,13 +330,12 @@ void disturbance_measure(unsigned int cpu, double seconds, struct disturbance *d
 	/* reading the counts disturbs the CPU itself: as little as possible of it is counted */
 	trace_start(cpu);
 	take(cpu, &before);
-	usleep(200000);
+	spin(1); /* what starting the trace has asked of this CPU is done then */
 	take(cpu, &before);
 	if (write(marker, "begin", 5) != 5)
 		printf("# cannot mark the trace\n");
 	begin = now();
-	while (now() - begin < seconds)
-		;
+	spin(seconds);
 	d->seconds = now() - begin;
 	if (write(marker, "end", 3) != 3)
 		printf("# cannot mark the trace\n");

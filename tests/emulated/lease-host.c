@@ -309,15 +309,19 @@ static void part_quiet(bool booted_for_it)
 	result(rtkvm_cpu_lease_get_mode(lease) ==
 		       (booted_for_it ? RTKVM_CPU_AFFINITY : RTKVM_CPU_PARTITION),
 	       "the lease's CPU is isolated, %s", booted_for_it ? "by the boot" : "by a partition");
+	if (booted_for_it) /* as a vCPU's thread; the fair server then has nothing to do */
+		sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
 	usleep(500000);
 	disturbance_measure(last, seconds, &leased);
+	sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ .sched_priority = 0 });
 	print_disturbance("leased", &leased);
 	load_stop();
 	result(names_the_tick(lease), "the report names the tick, and what takes it away");
 	was = plain.interrupts + plain.switches;
 	is = leased.interrupts + leased.switches;
 	if (booted_for_it) {
-		was += plain.tick + plain.tick_threads;
+		/* not the switches: to fewer if it had been FIFO */
+		was = plain.interrupts + plain.tick;
 		is += leased.tick + leased.tick_threads;
 		result(is <= 1, "leased and booted for it: %.2f/s, at most 1", is);
 	} else {
