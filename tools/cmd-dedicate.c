@@ -80,6 +80,8 @@ static bool read_value(const char *name, const char *value, struct arguments *a)
 		a->request.cpus = value;
 	else if (!strcmp(name, "--name"))
 		a->request.name = value;
+	else if (!strcmp(name, "--schemata"))
+		a->request.schemata = value;
 	else if (!strcmp(name, "--near-device"))
 		a->request.near_device = value;
 	else if (!strcmp(name, "--mode"))

@@ -81,7 +81,10 @@ struct rtkvm_cpu_request {
 	int32_t target;          /**< process that owns the lease as long as it lives, so that
 				  *   the descriptor may be closed; default 0: the descriptor */
 	uint32_t pad;            /**< 0 */
-	uint64_t reserved[4];    /**< 0 */
+	const char *schemata;    /**< resctrl group for the CPUs: lines as of its file "schemata",
+				  *   "L3:0=ff0\nMB:0=50", joined by line feeds or '|';
+				  *   default NULL: none */
+	uint64_t reserved[3];    /**< 0 */
 };
 
 /**

@@ -56,11 +56,16 @@ static void find_of_cpu(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, unsi
 		set(l, batch, CPU_FAIR_SERVER, RTKVM_KNOB_FAIR_SERVER, cpu, "0");
 }
 
-int cpu_find_knobs(struct rtkvm_cpu_lease *l, struct cpu_batch *batch)
+int cpu_find_masks(struct rtkvm_cpu_lease *l, struct cpu_batch *batch)
 {
 	take(l, batch, CPU_IRQ_DEFAULT, RTKVM_KNOB_IRQ_DEFAULT_AFFINITY);
 	take(l, batch, CPU_WORKQUEUES, RTKVM_KNOB_WORKQUEUE_CPUMASK);
 	take(l, batch, CPU_WATCHDOG, RTKVM_KNOB_WATCHDOG_CPUMASK);
+	return 0;
+}
+
+int cpu_find_knobs(struct rtkvm_cpu_lease *l, struct cpu_batch *batch)
+{
 	set(l, batch, CPU_TIMERS, RTKVM_KNOB_TIMER_MIGRATION, 0, "0");
 	set(l, batch, CPU_STATISTICS, RTKVM_KNOB_STAT_INTERVAL, 0, "3600");
 	for (int cpu = -1; (cpu = rtkvm_cpus_next(&l->cpus, (unsigned int)cpu + 1)) >= 0;)

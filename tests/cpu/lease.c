@@ -303,7 +303,7 @@ START_TEST(wrong_arguments)
 	r.target = 1;
 	ck_assert_int_eq(rtkvm_cpu_lease_acquire(m.rt, &r, &lease), -EOPNOTSUPP);
 	r = request_of(1);
-	r.reserved[3] = 1;
+	r.reserved[2] = 1;
 	ck_assert_int_ne(rtkvm_cpu_lease_acquire(m.rt, &r, &lease), 0);
 	ck_assert_int_eq(rtkvm_cpu_lease_report(NULL, &report), -EINVAL);
 	ck_assert_int_eq(rtkvm_cpu_lease_repair(NULL, NULL), -EINVAL);
