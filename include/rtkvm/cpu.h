@@ -176,6 +176,16 @@ RTKVM_API uint32_t rtkvm_cpu_lease_get_count(const struct rtkvm_cpu_lease *lease
  */
 RTKVM_API int rtkvm_cpu_lease_get_cpu(const struct rtkvm_cpu_lease *lease, uint32_t index);
 
+/**
+ * The NUMA node of its CPUs, for rtkvm_memory_prepare() and RTKVM_KNOB_HUGEPAGES_2M.
+ *
+ * @return the node; -EINVAL: lease is NULL; -EXDEV: they are on more than one;
+ *         -ENODEV: the kernel shows no nodes
+ *
+ * System calls: those of files. RT class: set-up. Thread safety: any thread.
+ */
+RTKVM_API int rtkvm_cpu_lease_get_node(const struct rtkvm_cpu_lease *lease);
+
 /** The mode that it came to, one of RTKVM_CPU_*; -EINVAL for NULL. RT class: RT-safe. */
 RTKVM_API int rtkvm_cpu_lease_get_mode(const struct rtkvm_cpu_lease *lease);
 

@@ -129,12 +129,32 @@ static bool may_enter(struct rtkvm *rt, char group[256])
 	return !strcmp(group, "/");
 }
 
+/* In a pid namespace they are not seen, and what the kernel does to them could not be undone. */
+static bool sees_kernel_threads(struct rtkvm *rt)
+{
+	char text[64];
+
+	return rt->made_up || (rtkvm_file_read_quiet(rt, "/proc/2/comm", text, sizeof(text)) > 0 &&
+			       !strcmp(text, "kthreadd"));
+}
+
 static int partition(struct rtkvm_cpu_lease *l, bool best)
 {
 	char group[256];
 	bool v1;
 	int ret;
 
+	if (!sees_kernel_threads(l->rt)) {
+		cpu_note(l, "pid namespace", true, "threads outside of it are not seen, and stay: "
+			 "lease in the host's pid namespace");
+		if (!best)
+			return rtkvm_fail(l->rt, EPERM, "pid namespace",
+					  "lease in the host's, or use RTKVM_CPU_AFFINITY",
+					  "a partition moves kernel threads, which are not seen here");
+		cpu_note(l, "partition", false, "would move kernel threads, which are not seen in "
+			 "this pid namespace: affinity only");
+		return 0;
+	}
 	if (!cpu_mode_has_partition(l->rt, &v1)) {
 		if (!best)
 			return rtkvm_fail(l->rt, EOPNOTSUPP, "cgroup", "mount cgroup2 with the "

@@ -227,6 +227,8 @@ int rtkvm_statedir_lock(struct rtkvm *rt, int dir_fd, bool exclusive);
 void rtkvm_statedir_unlock(int dir_fd);
 int rtkvm_boot_id(struct rtkvm *rt, char out[37]);
 uint64_t rtkvm_pidns(void); /* inode of the caller's pid namespace; 0: not known */
+/* Is nobody left in that one? Known in the host's, as root: all others are seen there. */
+bool rtkvm_pidns_gone(struct rtkvm *rt, uint64_t pidns);
 
 /* store.c */
 uint64_t rtkvm_boottime(void);

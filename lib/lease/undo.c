@@ -302,7 +302,8 @@ int rtkvm_undo(const struct rtkvm_undo *u)
 		if (again && blocked(u, s.change))
 			outcome = WAITS;
 		else if (of_other_pids(&s, pidns))
-			outcome = NOT_HERE;
+			outcome = rtkvm_pidns_gone(u->rt, s.store->journal.owner.pidns) ? ENDED :
+											  NOT_HERE;
 		else
 			outcome = undo_change(&s);
 		if (settled(outcome))

@@ -21,12 +21,10 @@
 #include "lease-host.h"
 
 static int failed;
-static struct rtkvm *rt;
+struct rtkvm *rt;
 static double seconds = 15;
 
-static void result(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void result(bool good, const char *fmt, ...)
+void result(bool good, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -55,7 +53,7 @@ ssize_t read_text(const char *path, char *text, size_t size)
 	return n < 0 ? -1 : len;
 }
 
-static void print_report(const struct rtkvm_report *report, bool problems_only)
+void print_report(const struct rtkvm_report *report, bool problems_only)
 {
 	const struct rtkvm_report_item *item = NULL;
 
@@ -67,7 +65,7 @@ static void print_report(const struct rtkvm_report *report, bool problems_only)
 			       rtkvm_report_item_reason(item));
 }
 
-static struct rtkvm_cpu_lease *lease_of(const char *cpus, int mode, uint32_t flags)
+struct rtkvm_cpu_lease *lease_of(const char *cpus, int mode, uint32_t flags)
 {
 	struct rtkvm_cpu_request r;
 	struct rtkvm_cpu_lease *lease = NULL;
@@ -140,7 +138,7 @@ static void check_mode(const char *name, int mode, int wanted, uint32_t flags)
 	snapshot_free(&after);
 }
 
-static void mount_v2(void)
+void mount_v2(void)
 {
 	mkdir("/sys/fs/cgroup", 0755);
 	if (mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL) < 0 && errno != EBUSY)
@@ -180,71 +178,6 @@ static void part_v1(void)
 	umount("/sys/fs/cgroup/unified");
 	umount("/sys/fs/cgroup/cpuset");
 	umount("/sys/fs/cgroup");
-}
-
-/* Owners: killed; by name, after the one who took it has gone; others who meddle. */
-static void part_owner(void)
-{
-	struct snapshot before, after;
-	struct rtkvm_cpu_request r;
-	struct rtkvm_cpu_lease *lease;
-	struct rtkvm_report *report = NULL;
-	char text[256];
-	pid_t pid, target;
-	FILE *f;
-
-	snapshot_take(&before);
-	pid = fork();
-	if (pid == 0) {
-		lease_of("2-3", RTKVM_CPU_BEST, 0);
-		raise(SIGKILL);
-	}
-	waitpid(pid, NULL, 0);
-	lease = lease_of("2-3", RTKVM_CPU_AFFINITY, 0);
-	result(lease != NULL, "owner killed: the next caller gets its CPUs");
-	rtkvm_cpu_lease_release(lease, NULL);
-	snapshot_take(&after);
-	result(snapshot_differences(&before, &after, true) == 0, "owner killed: all is given back");
-	snapshot_free(&after);
-
-	target = fork();
-	if (target == 0) {
-		setsid(); /* a daemon, that becomes another program */
-		execl("/bin/busybox", "sleep", "1000", NULL);
-		_exit(1);
-	}
-	pid = fork();
-	if (pid == 0) {
-		rtkvm_cpu_request_init(&r, sizeof(r));
-		r.cpus = "3";
-		r.target = target;
-		r.name = "daemon";
-		_exit(rtkvm_cpu_lease_acquire(rt, &r, &lease) < 0);
-	}
-	waitpid(pid, NULL, 0);
-	result(!lease_of("3", RTKVM_CPU_AFFINITY, 0) && rtkvm_last_error_code() == EBUSY,
-	       "target: owns the lease after the attacher has gone, over setsid and exec");
-	kill(target, SIGKILL);
-	waitpid(target, NULL, 0);
-	lease = lease_of("3", RTKVM_CPU_AFFINITY, 0);
-	result(lease != NULL, "target killed: the next caller gets its CPU");
-
-	/* someone moves an interrupt onto the leased CPU, and another elsewhere */
-	f = fopen("/proc/irq/default_smp_affinity", "w");
-	fputs("1\n", f);
-	fclose(f);
-	rtkvm_cpu_lease_release(lease, &report);
-	result(rtkvm_report_problems(report) == 1, "changed by someone else: reported");
-	rtkvm_report_free(report);
-	read_text("/proc/irq/default_smp_affinity", text, sizeof(text));
-	result(!strcmp(text, "1"), "changed by someone else: left alone");
-	f = fopen("/proc/irq/default_smp_affinity", "w");
-	fputs("f\n", f);
-	fclose(f);
-	snapshot_take(&after);
-	result(snapshot_differences(&before, &after, true) == 0, "owners: the host is as it was");
-	snapshot_free(&before);
-	snapshot_free(&after);
 }
 
 static void print_disturbance(const char *what, const struct disturbance *d)
@@ -381,6 +314,16 @@ int main(int argc, char **argv)
 			part_none();
 		else if (!strcmp(argv[i], "owner"))
 			part_owner();
+		else if (!strcmp(argv[i], "memory"))
+			part_memory();
+		else if (!strcmp(argv[i], "passed"))
+			part_passed();
+		else if (!strcmp(argv[i], "holder") && i + 1 < argc)
+			part_holder(atoi(argv[++i]));
+		else if (!strcmp(argv[i], "namespace"))
+			part_namespace();
+		else if (!strcmp(argv[i], "delegated"))
+			part_delegated();
 		else if (!strcmp(argv[i], "quiet"))
 			part_quiet(false);
 		else if (!strcmp(argv[i], "quiet-boot"))

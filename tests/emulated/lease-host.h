@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include <rtkvm/rtkvm.h>
+
 struct line {
 	char key[96];
 	char value[416];
@@ -48,5 +50,21 @@ unsigned int trace_events(unsigned int cpu);
 /* Fork and exec, network, timers, page cache: on every CPU that lets them. */
 void load_start(void);
 void load_stop(void);
+
+/* lease-host.c */
+extern struct rtkvm *rt;
+void result(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void print_report(const struct rtkvm_report *report, bool problems_only);
+/* NULL, with the reason printed, when it is refused. */
+struct rtkvm_cpu_lease *lease_of(const char *cpus, int mode, uint32_t flags);
+void mount_v2(void);
+
+/* lease-owner.c, lease-user.c, lease-memory.c */
+void part_owner(void);
+void part_passed(void);
+void part_holder(int fd);
+void part_namespace(void);
+void part_delegated(void);
+void part_memory(void);
 
 #endif
