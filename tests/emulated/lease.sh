@@ -10,6 +10,9 @@
 . "$top_srcdir/tests/emulated/lib.sh"
 need_host svm
 program=$top_builddir/tests/emulated/lease-host
+rtkvm=$top_builddir/tools/.libs/rtkvm
+[ -x "$rtkvm" ] || rtkvm=$top_builddir/tools/rtkvm # built without a shared library
+export LD_LIBRARY_PATH=$top_builddir/.libs
 
 # Each line of the program that is a result becomes one of this script.
 results() { # WHAT
@@ -29,12 +32,16 @@ results() { # WHAT
 seconds=10
 [ -z "${RTKVM_LONG_TESTS:-}" ] || seconds=60
 
-host --host svm --boot-limit 240 --limit 400 "$program v2 owner none v1" "$program $seconds quiet quiet-offline"
+host --host svm --boot-limit 240 --limit 900 \
+	--file "$rtkvm" --file "$top_builddir/tools/rtkvm-restore.service" \
+	"$program $seconds quiet" "$program 10 quiet-offline" \
+	"$program v2 owner passed namespace delegated memory none v1" \
+	"$top_srcdir/tests/emulated/lease-commands"
 results "stock boot"
 
 # PREEMPT_RT with PROVE_RCU reports itself at any boot with nohz_full or rcu_nocbs: rcuc asks
 # whether callbacks are offloaded, and is preemptible (Linux 6.12, rcu/tree_plugin.h:27).
-host --host svm --boot-limit 240 --limit 300 --allow 'suspicious RCU usage' \
+host --host svm --boot-limit 240 --limit 900 --allow 'suspicious RCU usage' \
 	--append "isolcpus=managed_irq,domain,2,3 nohz_full=2,3 rcu_nocbs=2,3 irqaffinity=0,1" \
 	"$program $seconds quiet-boot"
 results "isolating boot"
