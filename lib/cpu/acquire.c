@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 /* A thread that is made while others are moved is found in the next pass. */
 #define PASSES_MAX 8

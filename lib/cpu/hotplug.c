@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 /* Journaled as the offline mode is: who dies in between leaves what restore undoes. */
 static int cycle(struct rtkvm_cpu_lease *l, unsigned int cpu)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 static int record(struct rtkvm_cpu_lease *l, struct rtkvm_change **made)
 {

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 /* A set of CPUs: take the leased ones out. */
 static void take(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, enum cpu_sort sort, int knob)

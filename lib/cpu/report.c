@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 static void add_cpus(struct rtkvm_cpu_lease *l, struct rtkvm_report *report)
 {

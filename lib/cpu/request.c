@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 #define REQUEST_MIN sizeof(struct rtkvm_cpu_request) /* of 0.1 */
 

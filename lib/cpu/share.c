@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 const char *const cpu_sort_names[CPU_SORTS] = {
 	[CPU_IRQS] = "irqs",		  [CPU_IRQ_DEFAULT] = "irq-default",

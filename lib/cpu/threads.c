@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 #define PF_KTHREAD 0x00200000
 #define PF_NO_SETAFFINITY 0x04000000

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 #define CPU "/sys/devices/system/cpu"
 

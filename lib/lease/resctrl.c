@@ -108,17 +108,23 @@ int rtkvm_resctrl_read(struct rtkvm *rt, const struct rtkvm_change *c, char out[
 	struct rtkvm_cpus want, is;
 	const char *schemata;
 	ssize_t len;
+	int dir;
 
+	path_of(c->start, "", path);
+	dir = rtkvm_open_quiet(rt, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	if (dir < 0) {
+		strcpy(out, "-");
+		return dir == -ENOENT ? 0 : dir;
+	}
+	close(dir);
 	path_of(c->start, "cpus_list", path);
 	len = rtkvm_file_read_quiet(rt, path, list, sizeof(list));
-	if (len == -ENOENT) {
-		strcpy(out, "-");
-		return 0;
-	}
 	path_of(c->start, "schemata", path);
 	if (len < 0 || rtkvm_file_read_quiet(rt, path, shown, sizeof(shown)) < 0 ||
-	    !split(c->after, cpus, &schemata))
-		return len < 0 ? (int)len : -EILSEQ;
+	    !split(c->after, cpus, &schemata)) {
+		strcpy(out, "half-made");
+		return 0;
+	}
 	if (!rtkvm_cpus_parse_list(cpus, &want, NULL) && !rtkvm_cpus_parse_list(list, &is, NULL) &&
 	    rtkvm_cpus_equal(&want, &is) && same_schemata(schemata, shown)) {
 		snprintf(out, RTKVM_VALUE_MAX, "%s", c->after);

@@ -4,7 +4,7 @@
  * choose.c picks CPUs; irqs.c, queues.c, threads.c and knobs.c each find what
  * is on leased CPUs and how to move it; modes.c takes the CPUs further away;
  * acquire.c puts all of it together, report.c looks at it later. Every change
- * goes through lib/lease.
+ * goes through lib/lease. (Not called cpu.h: abidw would take it for the public one.)
  */
 #ifndef RTKVM_CPU_PRIV_H
 #define RTKVM_CPU_PRIV_H
