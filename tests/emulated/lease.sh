@@ -35,8 +35,8 @@ seconds=10
 host --host svm --boot-limit 240 --limit 900 \
 	--file "$rtkvm" --file "$top_builddir/tools/rtkvm-restore.service" \
 	"$program $seconds quiet" "$program 10 quiet-offline" \
-	"$program v2 owner passed namespace delegated memory none v1" \
-	"$top_srcdir/tests/emulated/lease-commands"
+	"$program v2 owner passed namespace delegated memory" \
+	"$top_srcdir/tests/emulated/lease-commands" "$program none v1"
 results "stock boot"
 
 # PREEMPT_RT with PROVE_RCU reports itself at any boot with nohz_full or rcu_nocbs: rcuc asks
