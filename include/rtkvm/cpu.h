@@ -20,7 +20,8 @@
  * set that somebody else changed meanwhile is left alone and reported.
  *
  * In reports: "cpus", "mode", "irqs", "threads", "workqueues", ... one item
- * each for what was moved; "irq 24", "kernel threads", "tick" for what was not.
+ * each for what was moved; "irq 24", "kernel threads", "kernel timers", "tick" for
+ * what was not; "irqbalance" where it runs, "resctrl" where it was asked for.
  */
 #ifndef RTKVM_CPU_H
 #define RTKVM_CPU_H
@@ -127,7 +128,8 @@ RTKVM_API void rtkvm_cpu_request_init(struct rtkvm_cpu_request *request, size_t 
  * get there by rtkvm_cpu_lease_add_thread().
  *
  * System calls: those of files; flock, fdatasync, fsync, getrandom,
- * sched_getaffinity, sched_setaffinity; about 45 per thing moved and given back.
+ * sched_getaffinity, sched_setaffinity; socket, connect, sendmsg and read where
+ * irqbalance runs; about 45 per thing moved and given back.
  * RT class: set-up. Thread safety: any thread; a lease is used by one thread
  * at a time.
  */

@@ -316,6 +316,8 @@ int main(int argc, char **argv)
 			part_owner();
 		else if (!strcmp(argv[i], "memory"))
 			part_memory();
+		else if (!strcmp(argv[i], "meddled"))
+			part_meddled();
 		else if (!strcmp(argv[i], "passed"))
 			part_passed();
 		else if (!strcmp(argv[i], "holder") && i + 1 < argc)

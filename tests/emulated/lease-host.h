@@ -61,6 +61,7 @@ void mount_v2(void);
 
 /* lease-owner.c, lease-user.c, lease-memory.c */
 void part_owner(void);
+void part_meddled(void);
 void part_passed(void);
 void part_holder(int fd);
 void part_namespace(void);

@@ -77,6 +77,68 @@ void part_owner(void)
 	snapshot_free(&after);
 }
 
+#define IRQ "/proc/irq/1/smp_affinity_list"
+
+static void put(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f || fputs(text, f) < 0 || fclose(f) != 0)
+		printf("# %s cannot be written\n", path);
+}
+
+static bool left_alone(const struct rtkvm_report *report, const char *feature)
+{
+	const struct rtkvm_report_item *item = rtkvm_report_find(report, feature);
+
+	return item && rtkvm_report_item_problem(item) &&
+	       strstr(rtkvm_report_item_reason(item), "someone else");
+}
+
+/* An interrupt and a task that somebody else moves during the lease stay where they are. */
+static void meddle(const char *name, int mode)
+{
+	struct rtkvm_cpu_lease *lease;
+	struct rtkvm_report *report = NULL;
+	char before[64], now[64], feature[32];
+	cpu_set_t one, is;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		for (;;)
+			pause();
+	read_text(IRQ, before, sizeof(before));
+	lease = lease_of("2-3", mode, 0);
+	read_text(IRQ, now, sizeof(now));
+	result(lease && strcmp(before, now) != 0, "%s: an interrupt is moved (%s to %s)", name,
+	       before, now);
+	put(IRQ, "0\n");
+	CPU_ZERO(&one);
+	CPU_SET(1, &one);
+	sched_setaffinity(pid, sizeof(one), &one);
+	rtkvm_cpu_lease_release(lease, &report);
+	print_report(report, true);
+	snprintf(feature, sizeof(feature), "thread-cpus %d", pid);
+	result(rtkvm_report_problems(report) == 2 && left_alone(report, "irq-affinity 1") &&
+		       left_alone(report, feature),
+	       "%s: what somebody else moved is reported, and nothing else", name);
+	rtkvm_report_free(report);
+	read_text(IRQ, now, sizeof(now));
+	sched_getaffinity(pid, sizeof(is), &is);
+	result(!strcmp(now, "0") && CPU_EQUAL(&one, &is), "%s: and is not overwritten", name);
+	put(IRQ, before);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+void part_meddled(void)
+{
+	mount_v2();
+	meddle("meddled, affinity", RTKVM_CPU_AFFINITY);
+	meddle("meddled, partition", RTKVM_CPU_PARTITION);
+	meddle("meddled, offline", RTKVM_CPU_OFFLINE);
+}
+
 static bool is_leased(const char *cpus)
 {
 	struct rtkvm_cpu_lease *lease = lease_of(cpus, RTKVM_CPU_AFFINITY, 0);

@@ -15,7 +15,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
 root=$work/root
-export state=$work/state
+state=$work/state
 put() { # FILE TEXT
 	mkdir -p "$root/${1%/*}"
 	echo "$2" > "$root/$1"
@@ -125,7 +125,7 @@ while kill -0 "$holder" 2>/dev/null; do sleep 0.1; done
 holder=
 status=0
 [ "$(cat "$irq")" = 0-2 ] && found=yes || found=no
-result $found 'command killed: the interrupt is still moved'
+result "$found" 'command killed: the interrupt is still moved'
 expect 1 'rtkvm restore' 'status says so' tree status
 expect 0 'cpus/irq-affinity 5.*as before' 'restore gives it back' tree restore
 as_before 'after restore'
@@ -147,5 +147,5 @@ else
 	# the control: systemd has something to say of a unit that is wrong
 	sed -i 's|^ExecStart=.*|ExecStart=rtkvm-not-there restore|' "$work/rtkvm-restore.service"
 	systemd-analyze verify --man=no "$work/rtkvm-restore.service" > /dev/null 2>&1 && found=no
-	result $found 'the unit is well-formed'
+	result "$found" 'the unit is well-formed'
 fi
