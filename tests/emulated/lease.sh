@@ -35,7 +35,7 @@ seconds=10
 host --host svm --boot-limit 240 --limit 900 \
 	--file "$rtkvm" --file "$top_builddir/tools/rtkvm-restore.service" \
 	"$program $seconds quiet" "$program 10 quiet-offline" \
-	"$program v2 owner passed namespace delegated memory" \
+	"$program v2 owner meddled passed namespace delegated memory" \
 	"$top_srcdir/tests/emulated/lease-commands" "$program none v1"
 results "stock boot"
 
