@@ -60,7 +60,7 @@ static bool read_flag(const char *text, struct arguments *a)
 		{ "--whole-cores", RTKVM_CPU_WHOLE_CORES }, { "--cpu0", RTKVM_CPU_CPU0 },
 		{ "--one-cache", RTKVM_CPU_ONE_CACHE },	    { "--strict", RTKVM_CPU_STRICT },
 		{ "--no-fair-server", RTKVM_CPU_NO_FAIR_SERVER },
-		{ "--allow-cstates", RTKVM_CPU_ALLOW_CSTATES },
+		{ "--allow-cstates", RTKVM_CPU_ALLOW_CSTATES }, { "--hotplug", RTKVM_CPU_HOTPLUG },
 	};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
@@ -80,6 +80,8 @@ static bool read_value(const char *name, const char *value, struct arguments *a)
 		a->request.cpus = value;
 	else if (!strcmp(name, "--name"))
 		a->request.name = value;
+	else if (!strcmp(name, "--schemata"))
+		a->request.schemata = value;
 	else if (!strcmp(name, "--near-device"))
 		a->request.near_device = value;
 	else if (!strcmp(name, "--mode"))

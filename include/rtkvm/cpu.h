@@ -20,7 +20,8 @@
  * set that somebody else changed meanwhile is left alone and reported.
  *
  * In reports: "cpus", "mode", "irqs", "threads", "workqueues", ... one item
- * each for what was moved; "irq 24", "kernel threads", "tick" for what was not.
+ * each for what was moved; "irq 24", "kernel threads", "kernel timers", "tick" for
+ * what was not; "irqbalance" where it runs, "resctrl" where it was asked for.
  */
 #ifndef RTKVM_CPU_H
 #define RTKVM_CPU_H
@@ -59,7 +60,13 @@ enum {
 	RTKVM_CPU_NO_FAIR_SERVER = 1 << 4, /**< switch the fair server of these CPUs off: a
 					    *   real-time thread may then starve the others
 					    *   there for ever. Not for the whole host. */
-	RTKVM_CPU_ALLOW_CSTATES = 1 << 5 /**< leave C-states and frequencies as they are */
+	RTKVM_CPU_ALLOW_CSTATES = 1 << 5, /**< leave C-states and frequencies as they are */
+	RTKVM_CPU_HOTPLUG = 1 << 6       /**< take each CPU offline and online again: the kernel's
+					  *   own timers that start again and again where they
+					  *   are leave it, which nothing else does. Stops
+					  *   all CPUs of the host for a moment (stop_machine).
+					  *   Not with cgroup v1, which would take the CPU out
+					  *   of all cpusets for good. */
 };
 
 /** What is asked for. Always initialise with rtkvm_cpu_request_init(). */
@@ -75,7 +82,10 @@ struct rtkvm_cpu_request {
 	int32_t target;          /**< process that owns the lease as long as it lives, so that
 				  *   the descriptor may be closed; default 0: the descriptor */
 	uint32_t pad;            /**< 0 */
-	uint64_t reserved[4];    /**< 0 */
+	const char *schemata;    /**< resctrl group for the CPUs: lines as of its file "schemata",
+				  *   "L3:0=ff0\nMB:0=50", joined by line feeds or '|';
+				  *   default NULL: none */
+	uint64_t reserved[3];    /**< 0 */
 };
 
 /**
@@ -118,7 +128,8 @@ RTKVM_API void rtkvm_cpu_request_init(struct rtkvm_cpu_request *request, size_t 
  * get there by rtkvm_cpu_lease_add_thread().
  *
  * System calls: those of files; flock, fdatasync, fsync, getrandom,
- * sched_getaffinity, sched_setaffinity; about 45 per thing moved and given back.
+ * sched_getaffinity, sched_setaffinity; socket, connect, sendmsg and read where
+ * irqbalance runs; about 45 per thing moved and given back.
  * RT class: set-up. Thread safety: any thread; a lease is used by one thread
  * at a time.
  */
@@ -166,6 +177,16 @@ RTKVM_API uint32_t rtkvm_cpu_lease_get_count(const struct rtkvm_cpu_lease *lease
  * RT class: RT-safe. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_cpu_lease_get_cpu(const struct rtkvm_cpu_lease *lease, uint32_t index);
+
+/**
+ * The NUMA node of its CPUs, for rtkvm_memory_prepare() and RTKVM_KNOB_HUGEPAGES_2M.
+ *
+ * @return the node; -EINVAL: lease is NULL; -EXDEV: they are on more than one;
+ *         -ENODEV: the kernel shows no nodes
+ *
+ * System calls: those of files. RT class: set-up. Thread safety: any thread.
+ */
+RTKVM_API int rtkvm_cpu_lease_get_node(const struct rtkvm_cpu_lease *lease);
 
 /** The mode that it came to, one of RTKVM_CPU_*; -EINVAL for NULL. RT class: RT-safe. */
 RTKVM_API int rtkvm_cpu_lease_get_mode(const struct rtkvm_cpu_lease *lease);

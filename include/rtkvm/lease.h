@@ -92,6 +92,8 @@ enum {
 	RTKVM_KNOB_NET_RPS_DEFAULT = 17,     /**< of new interfaces; CPU list, may be empty */
 	RTKVM_KNOB_CGROUP_CPUSET = 18,       /**< cpuset controller of cgroup v2 for the
 					      *   children of the root; 0 or 1 */
+	RTKVM_KNOB_WATCHDOG_CPUMASK = 19,    /**< kernel.watchdog_cpumask, the lockup detectors;
+					      *   value: CPU list */
 	RTKVM_KNOB_TRACE_INSTANCE = 32,      /**< index: a number below 2^22, such as the
 					      *   caller's pid; is there a tracing instance
 					      *   rtkvm-INDEX: 0 or 1 */

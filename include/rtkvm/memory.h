@@ -2,7 +2,7 @@
 /**
  * @file memory.h
  * Memory of a VM without page faults: placed on a NUMA node, kept away from
- * KSM, populated, locked; and a count of the page faults of a thread since.
+ * KSM and khugepaged (this memory alone, not the host's), populated, locked; and a count of the page faults of a thread since.
  *
  * The memory is the caller's mapping and stays so; nothing outlives it, so no
  * lease is needed. Huge pages are reserved by a lease (RTKVM_KNOB_HUGEPAGES_2M)
@@ -26,7 +26,11 @@ enum {
 	RTKVM_MEMORY_BIND = 1 << 0,     /**< "bind": pages come from the node of the request */
 	RTKVM_MEMORY_NO_KSM = 1 << 1,   /**< "no-ksm": never merged by KSM */
 	RTKVM_MEMORY_PREFAULT = 1 << 2, /**< "prefault": every page is there, writable */
-	RTKVM_MEMORY_LOCK = 1 << 3      /**< "lock": no page goes away */
+	RTKVM_MEMORY_LOCK = 1 << 3,     /**< "lock": no page goes away */
+	RTKVM_MEMORY_THP = 1 << 4,      /**< "thp": transparent huge pages, where the kernel has some
+					 *   (PREEMPT_RT has none); not with _NO_THP */
+	RTKVM_MEMORY_NO_THP = 1 << 5    /**< "no-thp": khugepaged leaves its pages alone, as no
+					 *   page of it is to be replaced by a huge one later */
 };
 
 /**
@@ -42,7 +46,7 @@ typedef int rtkvm_memory_progress_fn(size_t done, size_t total, void *arg);
 /** What is asked for. Always initialise with rtkvm_memory_request_init(). */
 struct rtkvm_memory_request {
 	size_t size;                        /**< set by rtkvm_memory_request_init() */
-	uint32_t features;                  /**< RTKVM_MEMORY_*; default: all but _BIND */
+	uint32_t features;                  /**< RTKVM_MEMORY_*; default: _NO_KSM, _PREFAULT, _LOCK */
 	int32_t node;                       /**< for RTKVM_MEMORY_BIND, 0 to 1023; default -1 */
 	rtkvm_memory_progress_fn *progress; /**< NULL: none */
 	void *progress_arg;                 /**< handed to progress */
@@ -78,10 +82,11 @@ RTKVM_API void rtkvm_memory_request_init(struct rtkvm_memory_request *request, s
  *         - -EPERM: no right to lock memory
  *         - -EFAULT, -EHWPOISON: pages that cannot be populated
  *         - -EIO: the kernel shows other than asked for
+ *         - -EOPNOTSUPP: a kernel without transparent huge pages
  *         - -ECANCELED: progress wanted no more
  *
- * System calls: mbind, get_mempolicy, madvise, mlock, mincore. Populating and locking
- * take as long as the memory is large.
+ * System calls: mbind, get_mempolicy, madvise, mlock, mincore, those of files. Populating
+ * and locking take as long as the memory is large.
  * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_memory_prepare(struct rtkvm *rt, void *address, size_t length,

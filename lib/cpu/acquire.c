@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 /* A thread that is made while others are moved is found in the next pass. */
 #define PASSES_MAX 8
@@ -61,6 +61,8 @@ static int move_all(struct rtkvm_cpu_lease *l, bool knobs, bool hold_kernel_thre
 	struct cpu_batch batch = { 0 };
 	int ret = knobs ? cpu_find_knobs(l, &batch) : 0;
 
+	if (ret == 0)
+		ret = cpu_find_masks(l, &batch);
 	if (ret == 0)
 		ret = cpu_find_irqs(l, &batch);
 	if (ret == 0)
@@ -112,7 +114,8 @@ static int first_problem(struct rtkvm_cpu_lease *l)
  * With the lock of the state directory, as undoing is: sets of CPUs are read,
  * reduced and written, and another lease must not do so in between.
  */
-static int take_away(struct rtkvm_cpu_lease *l, const struct rtkvm_cpu_request *r)
+static int take_away(struct rtkvm_cpu_lease *l, const struct rtkvm_cpu_request *r,
+		     const struct rtkvm_cpus *others)
 {
 	bool v1, cpuset = r->mode == RTKVM_CPU_PARTITION || r->mode == RTKVM_CPU_BEST;
 	int ret = rtkvm_statedir_lock(l->rt, l->lease->dir_fd, true);
@@ -120,8 +123,14 @@ static int take_away(struct rtkvm_cpu_lease *l, const struct rtkvm_cpu_request *
 	if (ret < 0)
 		return ret;
 	ret = name_target(l, r->target);
+	if (ret == 0) /* first: it would move them back */
+		ret = cpu_irqbalance_tell(l, others);
 	if (ret == 0)
 		ret = move_all(l, true, cpuset && cpu_mode_has_partition(l->rt, &v1) && !v1);
+	if (ret == 0 && r->mode != RTKVM_CPU_OFFLINE)
+		ret = cpu_hotplug_cycle(l);
+	if (ret == 0 && r->mode != RTKVM_CPU_OFFLINE)
+		ret = cpu_resctrl_make(l, r->schemata);
 	if (ret == 0)
 		ret = cpu_mode_enter(l, r->mode);
 	rtkvm_statedir_unlock(l->lease->dir_fd);
@@ -160,7 +169,7 @@ int rtkvm_cpu_lease_acquire(struct rtkvm *rt, const struct rtkvm_cpu_request *re
 	cpus_without(&l->rest, &choice.leased);
 	cpus_without(&l->rest, &l->cpus);
 	l->nohz_full = choice.topology.nohz_full;
-	ret = take_away(l, &r);
+	ret = take_away(l, &r, &choice.leased);
 	if (ret < 0) {
 		rtkvm_error_save(&saved);
 		rtkvm_lease_release(l->lease, NULL);
@@ -349,6 +358,23 @@ int rtkvm_cpu_lease_add_thread(struct rtkvm_cpu_lease *l, pid_t tid, int index)
 	return ret;
 }
 
+/* Once more: it may have been started since. */
+static int tell_irqbalance(struct rtkvm_cpu_lease *l)
+{
+	struct rtkvm_scan scan = { 0 };
+	struct rtkvm_cpus others;
+	char boot_id[37];
+	int ret = rtkvm_boot_id(l->rt, boot_id);
+
+	rtkvm_cpus_clear(&others);
+	if (ret == 0)
+		ret = rtkvm_scan(l->rt, l->lease->dir_fd, boot_id, NULL, false, &scan);
+	if (ret == 0)
+		rtkvm_scan_claims(&scan, &others);
+	rtkvm_scan_free(&scan);
+	return ret < 0 ? ret : cpu_irqbalance_tell(l, &others);
+}
+
 int rtkvm_cpu_lease_repair(struct rtkvm_cpu_lease *l, struct rtkvm_report **report)
 {
 	int ret, given;
@@ -364,7 +390,9 @@ int rtkvm_cpu_lease_repair(struct rtkvm_cpu_lease *l, struct rtkvm_report **repo
 	cpu_notes_clear(l);
 	ret = rtkvm_statedir_lock(l->rt, l->lease->dir_fd, true);
 	if (ret == 0) {
-		ret = move_all(l, false, false);
+		ret = tell_irqbalance(l);
+		if (ret == 0)
+			ret = move_all(l, false, false);
 		rtkvm_statedir_unlock(l->lease->dir_fd);
 	}
 	given = report ? rtkvm_cpu_lease_report(l, report) : 0;

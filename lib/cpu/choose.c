@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 struct pick {
 	struct cpu_choice *choice;

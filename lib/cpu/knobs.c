@@ -6,12 +6,14 @@
  * timer_migration: since Linux 6.9 a busy CPU expires the timers of idle ones
  * of its group, so a CPU that runs a guest would do the work of others; with
  * 0 each CPU keeps its own. stat_interval: the statistics of each CPU are
- * folded by a kernel worker on that CPU.
+ * folded by a kernel worker on that CPU. The lockup detectors have a timer on
+ * each of their CPUs and stop it for a moment every few seconds.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 /* A set of CPUs: take the leased ones out. */
 static void take(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, enum cpu_sort sort, int knob)
@@ -38,7 +40,14 @@ static void set(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, enum cpu_sor
 
 static void find_of_cpu(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, unsigned int cpu)
 {
+	char now[RTKVM_VALUE_MAX];
+
 	if (!(l->flags & RTKVM_CPU_ALLOW_CSTATES)) {
+		if (rtkvm_knob_read(l->rt, RTKVM_KNOB_CPU_LATENCY, cpu, now) == -ENOENT)
+			cpu_note(l, "cstates", false,
+				 "not held: this kernel has no pm_qos_resume_latency_us of its CPUs "
+				 "(CONFIG_PM); boot with idle=poll or keep /dev/cpu_dma_latency "
+				 "open at 0 if it has C-states");
 		set(l, batch, CPU_CSTATES, RTKVM_KNOB_CPU_LATENCY, cpu, "n/a");
 		set(l, batch, CPU_FREQUENCY, RTKVM_KNOB_CPU_GOVERNOR, cpu, "performance");
 		set(l, batch, CPU_FREQUENCY, RTKVM_KNOB_CPU_EPP, cpu, "performance");
@@ -47,10 +56,16 @@ static void find_of_cpu(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, unsi
 		set(l, batch, CPU_FAIR_SERVER, RTKVM_KNOB_FAIR_SERVER, cpu, "0");
 }
 
-int cpu_find_knobs(struct rtkvm_cpu_lease *l, struct cpu_batch *batch)
+int cpu_find_masks(struct rtkvm_cpu_lease *l, struct cpu_batch *batch)
 {
 	take(l, batch, CPU_IRQ_DEFAULT, RTKVM_KNOB_IRQ_DEFAULT_AFFINITY);
 	take(l, batch, CPU_WORKQUEUES, RTKVM_KNOB_WORKQUEUE_CPUMASK);
+	take(l, batch, CPU_WATCHDOG, RTKVM_KNOB_WATCHDOG_CPUMASK);
+	return 0;
+}
+
+int cpu_find_knobs(struct rtkvm_cpu_lease *l, struct cpu_batch *batch)
+{
 	set(l, batch, CPU_TIMERS, RTKVM_KNOB_TIMER_MIGRATION, 0, "0");
 	set(l, batch, CPU_STATISTICS, RTKVM_KNOB_STAT_INTERVAL, 0, "3600");
 	for (int cpu = -1; (cpu = rtkvm_cpus_next(&l->cpus, (unsigned int)cpu + 1)) >= 0;)

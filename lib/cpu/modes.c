@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 static bool has_word(const char *text, const char *word)
 {
@@ -75,6 +75,15 @@ static int try(struct rtkvm_cpu_lease *l, const char *kind, const char *nodes, c
 	return ret;
 }
 
+/* Linux 6.12 makes no partition of such CPUs (cpuset.c: prstate_housekeeping_conflict()). */
+static bool isolated_by_boot(struct rtkvm_cpu_lease *l)
+{
+	struct rtkvm_cpus isolated;
+
+	return cpu_topology_list(l->rt, "/sys/devices/system/cpu/isolated", &isolated) == 0 &&
+	       rtkvm_cpus_subset(&l->cpus, &isolated);
+}
+
 static int make_partition(struct rtkvm_cpu_lease *l, bool v1)
 {
 	char nodes[RTKVM_VALUE_MAX / 4], shown[96] = "", now[RTKVM_VALUE_MAX];
@@ -96,6 +105,8 @@ static int make_partition(struct rtkvm_cpu_lease *l, bool v1)
 	}
 	if (ret < 0)
 		return rtkvm_fail(l->rt, -ret, v1 ? "cpuset (cgroup v1)" : "cpuset.cpus.partition",
+				  isolated_by_boot(l) ?
+				  "the boot isolates these CPUs (isolcpus): use RTKVM_CPU_BEST" :
 				  "see that no other cgroup has these CPUs exclusively; or use "
 				  "RTKVM_CPU_AFFINITY",
 				  "no partition: %s%s%s", strerror(-ret),
@@ -118,12 +129,32 @@ static bool may_enter(struct rtkvm *rt, char group[256])
 	return !strcmp(group, "/");
 }
 
+/* In a pid namespace they are not seen, and what the kernel does to them could not be undone. */
+static bool sees_kernel_threads(struct rtkvm *rt)
+{
+	char text[64];
+
+	return rt->made_up || (rtkvm_file_read_quiet(rt, "/proc/2/comm", text, sizeof(text)) > 0 &&
+			       !strcmp(text, "kthreadd"));
+}
+
 static int partition(struct rtkvm_cpu_lease *l, bool best)
 {
 	char group[256];
 	bool v1;
 	int ret;
 
+	if (!sees_kernel_threads(l->rt)) {
+		cpu_note(l, "pid namespace", true, "threads outside of it are not seen, and stay: "
+			 "lease in the host's pid namespace");
+		if (!best)
+			return rtkvm_fail(l->rt, EPERM, "pid namespace",
+					  "lease in the host's, or use RTKVM_CPU_AFFINITY",
+					  "a partition moves kernel threads, which are not seen here");
+		cpu_note(l, "partition", false, "would move kernel threads, which are not seen in "
+			 "this pid namespace: affinity only");
+		return 0;
+	}
 	if (!cpu_mode_has_partition(l->rt, &v1)) {
 		if (!best)
 			return rtkvm_fail(l->rt, EOPNOTSUPP, "cgroup", "mount cgroup2 with the "
@@ -148,7 +179,11 @@ static int partition(struct rtkvm_cpu_lease *l, bool best)
 	ret = make_partition(l, v1);
 	if (ret == 0)
 		l->mode = RTKVM_CPU_PARTITION;
-	else if (best) {
+	else if (best && isolated_by_boot(l)) {
+		cpu_note(l, "partition", false, "not needed: the boot isolates these CPUs (isolcpus), "
+			 "and the kernel then makes no partition of them: affinity only");
+		ret = 0;
+	} else if (best) {
 		cpu_note(l, "partition", false, "%.400s: affinity only", rtkvm_last_error_what());
 		ret = 0;
 	}

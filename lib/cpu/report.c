@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 static void add_cpus(struct rtkvm_cpu_lease *l, struct rtkvm_report *report)
 {
@@ -155,6 +155,8 @@ static int build(struct rtkvm_cpu_lease *l, struct rtkvm_report *report)
 	add_mode(l, report);
 	ret = cpu_find_knobs(l, &batch);
 	if (ret == 0)
+		ret = cpu_find_masks(l, &batch);
+	if (ret == 0)
 		ret = cpu_find_irqs(l, &batch);
 	if (ret == 0)
 		ret = cpu_find_queues(l, &batch);
@@ -172,6 +174,8 @@ static int build(struct rtkvm_cpu_lease *l, struct rtkvm_report *report)
 			if (l->moved[sort] || l->refused[sort])
 				add_sort(l, report, (enum cpu_sort)sort, 0);
 	add_tick(l, report);
+	cpu_irqbalance_report(l, report);
+	cpu_resctrl_report(l, report);
 	for (note = l->notes; note; note = note->next)
 		rtkvm_report_add(report, note->feature, RTKVM_STATE_OFF, note->problem, "%s",
 				 note->text);

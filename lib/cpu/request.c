@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 #define REQUEST_MIN sizeof(struct rtkvm_cpu_request) /* of 0.1 */
 
 #define FLAGS                                                                                  \
 	(RTKVM_CPU_WHOLE_CORES | RTKVM_CPU_CPU0 | RTKVM_CPU_ONE_CACHE | RTKVM_CPU_STRICT |     \
-	 RTKVM_CPU_NO_FAIR_SERVER | RTKVM_CPU_ALLOW_CSTATES)
+	 RTKVM_CPU_NO_FAIR_SERVER | RTKVM_CPU_ALLOW_CSTATES |     \
+	 RTKVM_CPU_HOTPLUG)
 
 void rtkvm_cpu_request_init(struct rtkvm_cpu_request *request, size_t size)
 {
@@ -56,6 +57,12 @@ int cpu_request_take(struct rtkvm *rt, const struct rtkvm_cpu_request *from,
 	for (size_t i = 0; i < sizeof(to->reserved) / sizeof(to->reserved[0]); i++)
 		if (to->reserved[i])
 			return refuse(rt, "a reserved field is set", "use a newer librtkvm");
+	if (to->schemata) {
+		char text[RTKVM_VALUE_MAX];
+
+		if (cpu_resctrl_text("0", to->schemata, text) < 0)
+			return refuse(rt, "malformed schemata", "give lines such as L3:0=ff0");
+	}
 	if (to->target < 0)
 		return refuse(rt, "target is negative", "give a process, or 0");
 	return 0;

@@ -10,13 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 const char *const cpu_sort_names[CPU_SORTS] = {
 	[CPU_IRQS] = "irqs",		  [CPU_IRQ_DEFAULT] = "irq-default",
 	[CPU_WORKQUEUES] = "workqueues",  [CPU_QUEUES] = "net-queues",
 	[CPU_THREADS] = "threads",	  [CPU_TIMERS] = "timers",
-	[CPU_STATISTICS] = "statistics",  [CPU_CSTATES] = "cstates",
+	[CPU_STATISTICS] = "statistics",  [CPU_WATCHDOG] = "watchdog",
+	[CPU_CSTATES] = "cstates",
 	[CPU_FREQUENCY] = "frequency",	  [CPU_FAIR_SERVER] = "fair-server",
 };
 

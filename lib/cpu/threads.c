@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 #define PF_KTHREAD 0x00200000
 #define PF_NO_SETAFFINITY 0x04000000
@@ -107,6 +107,8 @@ static void find_task(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, pid_t 
 
 	if (!read_task(l->rt, tid, &t))
 		return;
+	if (!strcmp(t.comm, "irqbalance"))
+		l->irqbalance = true;
 	if (t.flags & PF_NO_SETAFFINITY) {
 		if (meets && rtkvm_cpus_subset(is, &l->cpus))
 			note_bound(l, &t);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 #define CPU "/sys/devices/system/cpu"
 
@@ -67,6 +67,26 @@ int cpu_topology_node(struct rtkvm *rt, int node, struct rtkvm_cpus *cpus)
 
 	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/cpulist", node);
 	return cpu_topology_list(rt, path, cpus);
+}
+
+int rtkvm_cpu_lease_get_node(const struct rtkvm_cpu_lease *l)
+{
+	struct rtkvm_cpus nodes, cpus;
+	bool some = false;
+
+	if (!l)
+		return -EINVAL;
+	if (cpu_topology_list(l->rt, "/sys/devices/system/node/online", &nodes) < 0)
+		return -ENODEV;
+	for (int node = -1; (node = rtkvm_cpus_next(&nodes, (unsigned int)node + 1)) >= 0;) {
+		/* an offline CPU is of none */
+		if (cpu_topology_node(l->rt, node, &cpus) < 0 || !cpus_meet(&cpus, &l->cpus))
+			continue;
+		if (rtkvm_cpus_subset(&l->cpus, &cpus))
+			return node;
+		some = true;
+	}
+	return some ? -EXDEV : -ENODEV;
 }
 
 int cpu_topology_core(struct rtkvm *rt, unsigned int cpu, struct rtkvm_cpus *cpus)

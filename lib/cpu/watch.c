@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cpu.h"
+#include "cpu_priv.h"
 
 static int open_uevents(void)
 {

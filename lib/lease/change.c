@@ -43,6 +43,10 @@ bool rtkvm_change_valid(const struct rtkvm_change *c)
 		return rtkvm_thread_cpus_ok(c->after);
 	case RTKVM_CHANGE_PARTITION:
 		return rtkvm_partition_ok(c->after);
+	case RTKVM_CHANGE_IRQBALANCE:
+		return rtkvm_thread_cpus_ok(c->after);
+	case RTKVM_CHANGE_RESCTRL:
+		return rtkvm_resctrl_ok(c->after);
 	case RTKVM_CHANGE_TARGET:
 		return c->tid > 0;
 	default:
@@ -114,7 +118,8 @@ bool rtkvm_change_equal(const struct rtkvm_change *c, const char *a, const char 
 
 bool rtkvm_change_same_target(const struct rtkvm_change *a, const struct rtkvm_change *b)
 {
-	if (a->kind != b->kind || a->kind == RTKVM_CHANGE_HOLD || a->kind == RTKVM_CHANGE_TARGET)
+	if (a->kind != b->kind || a->kind == RTKVM_CHANGE_HOLD || a->kind == RTKVM_CHANGE_TARGET ||
+	    a->kind == RTKVM_CHANGE_IRQBALANCE)
 		return false;
 	if (a->kind == RTKVM_CHANGE_KNOB)
 		return a->knob == b->knob && a->index == b->index;
@@ -144,6 +149,10 @@ int rtkvm_change_read(struct rtkvm *rt, const struct rtkvm_change *c, char out[R
 		return rtkvm_claim_read(rt, c->start, out);
 	if (c->kind == RTKVM_CHANGE_PARTITION)
 		return rtkvm_partition_read(rt, c->start, out);
+	if (c->kind == RTKVM_CHANGE_IRQBALANCE)
+		return rtkvm_irqbalance_read(rt, c, out);
+	if (c->kind == RTKVM_CHANGE_RESCTRL)
+		return rtkvm_resctrl_read(rt, c, out);
 	if (!is_thread(c))
 		return -EINVAL;
 	if (rt->made_up)
@@ -170,6 +179,8 @@ int rtkvm_change_write(struct rtkvm *rt, const struct rtkvm_change *c, const cha
 		return rtkvm_claim_write(rt, c->start, text);
 	if (c->kind == RTKVM_CHANGE_PARTITION)
 		return rtkvm_partition_write(rt, c->start, text);
+	if (c->kind == RTKVM_CHANGE_RESCTRL)
+		return rtkvm_resctrl_write(rt, c->start, text);
 	if (!is_thread(c))
 		return -EINVAL;
 	if (rt->made_up)
@@ -207,6 +218,12 @@ void rtkvm_change_label(const struct rtkvm_change *c, char out[RTKVM_LABEL_MAX])
 	case RTKVM_CHANGE_PARTITION:
 		snprintf(out, RTKVM_LABEL_MAX, "partition");
 		break;
+	case RTKVM_CHANGE_IRQBALANCE:
+		snprintf(out, RTKVM_LABEL_MAX, "irqbalance");
+		break;
+	case RTKVM_CHANGE_RESCTRL:
+		snprintf(out, RTKVM_LABEL_MAX, "resctrl");
+		break;
 	case RTKVM_CHANGE_TARGET:
 		snprintf(out, RTKVM_LABEL_MAX, "target %d", (int)c->tid);
 		break;
@@ -223,6 +240,10 @@ void rtkvm_change_where(const struct rtkvm_change *c, char *out, size_t size)
 		snprintf(out, size, "/run/rtkvm/leased/%016llx", (unsigned long long)c->start);
 	else if (c->kind == RTKVM_CHANGE_PARTITION)
 		snprintf(out, size, "cgroup rtkvm-%016llx", (unsigned long long)c->start);
+	else if (c->kind == RTKVM_CHANGE_RESCTRL)
+		snprintf(out, size, "/sys/fs/resctrl/rtkvm-%016llx", (unsigned long long)c->start);
+	else if (c->kind == RTKVM_CHANGE_IRQBALANCE)
+		snprintf(out, size, "/run/irqbalance");
 	else
 		snprintf(out, size, "%s(%d)",
 			 c->kind == RTKVM_CHANGE_CPUS ? "sched_setaffinity" : "sched_setscheduler",
@@ -249,7 +270,8 @@ const char *rtkvm_change_remedy(const struct rtkvm_change *c, int err)
 {
 	if (err == ESRCH)
 		return "name a thread that runs";
-	if (c->kind == RTKVM_CHANGE_CLAIM || c->kind == RTKVM_CHANGE_PARTITION)
+	if (c->kind == RTKVM_CHANGE_CLAIM || c->kind == RTKVM_CHANGE_PARTITION ||
+	    c->kind == RTKVM_CHANGE_IRQBALANCE || c->kind == RTKVM_CHANGE_RESCTRL)
 		return rtkvm_remedy_for(err);
 	if (c->kind != RTKVM_CHANGE_KNOB)
 		return thread_remedy(c, err);

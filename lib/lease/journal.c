@@ -12,6 +12,8 @@
  *   SEQ TIME hold US *CRC
  *   SEQ TIME claim ID CPUS *CRC
  *   SEQ TIME partition ID KIND:CPUS:NODES *CRC
+ *   SEQ TIME irqbalance ID CPUS *CRC
+ *   SEQ TIME resctrl ID CPUS:SCHEMATA *CRC
  *   SEQ TIME target PID:START *CRC
  *   SEQ TIME undone SEQ *CRC
  *   .
@@ -74,6 +76,23 @@ size_t rtkvm_journal_format_header(const struct rtkvm_journal_owner *owner,
 				  owner->made_up ? "made-up" : "real", owner->name));
 }
 
+/* Changes of what has the lease's number in its name, or is of the lease as a whole. */
+static const char *const own_words[] = {
+	[RTKVM_CHANGE_CLAIM] = "claim",
+	[RTKVM_CHANGE_PARTITION] = "partition",
+	[RTKVM_CHANGE_IRQBALANCE] = "irqbalance",
+	[RTKVM_CHANGE_RESCTRL] = "resctrl",
+};
+
+/* 0: not one of them. */
+static int own_kind(const char *word)
+{
+	for (size_t i = 0; i < sizeof(own_words) / sizeof(own_words[0]); i++)
+		if (own_words[i] && !strcmp(word, own_words[i]))
+			return (int)i;
+	return 0;
+}
+
 size_t rtkvm_journal_format_change(const struct rtkvm_change *c, char out[RTKVM_LINE_MAX])
 {
 	unsigned long long time = c->time, start = c->start;
@@ -96,9 +115,10 @@ size_t rtkvm_journal_format_change(const struct rtkvm_change *c, char out[RTKVM_
 		break;
 	case RTKVM_CHANGE_CLAIM:
 	case RTKVM_CHANGE_PARTITION:
+	case RTKVM_CHANGE_IRQBALANCE:
+	case RTKVM_CHANGE_RESCTRL:
 		len = snprintf(out, RTKVM_LINE_MAX, "%u %llu %s %llu %s", c->seq, time,
-			       c->kind == RTKVM_CHANGE_CLAIM ? "claim" : "partition", start,
-			       c->after);
+			       own_words[c->kind], start, c->after);
 		break;
 	case RTKVM_CHANGE_TARGET:
 		len = snprintf(out, RTKVM_LINE_MAX, "%u %llu target %d:%llu", c->seq, time,
@@ -238,7 +258,7 @@ static bool parse_own(struct rtkvm_change *c, char **w, int n)
 	}
 	if (n != 5 || !number(w[3], UINT64_MAX, &c->start))
 		return false;
-	c->kind = w[2][0] == 'c' ? RTKVM_CHANGE_CLAIM : RTKVM_CHANGE_PARTITION;
+	c->kind = own_kind(w[2]);
 	c->after = w[4];
 	return true;
 }
@@ -248,7 +268,7 @@ static bool parse_words(struct rtkvm_change *c, char **w, int n)
 {
 	uint64_t a, b;
 
-	if (!strcmp(w[2], "claim") || !strcmp(w[2], "partition") || !strcmp(w[2], "target"))
+	if (own_kind(w[2]) || !strcmp(w[2], "target"))
 		return parse_own(c, w, n) && rtkvm_change_valid(c);
 	if (!strncmp(w[2], "take-", 5) && strcmp(w[2], "take-sched") != 0) {
 		c->take = true;

@@ -84,6 +84,8 @@ static const struct knob knobs[] = {
 	[RTKVM_KNOB_NET_XPS] = { "net-xps", "tx", "xps_cpus", UINT32_MAX, QUEUE, 0, 0, NULL },
 	[RTKVM_KNOB_NET_RPS_DEFAULT] = { "net-rps-default", "/proc/sys/net/core/rps_default_mask",
 					 NULL, 0, QUEUE, 0, 0, NULL },
+	[RTKVM_KNOB_WATCHDOG_CPUMASK] = { "watchdog-cpumask", "/proc/sys/kernel/watchdog_cpumask",
+					  NULL, 0, LIST, 0, 0, NULL },
 	[RTKVM_KNOB_CGROUP_CPUSET] = { "cgroup-cpuset", "cgroup.subtree_control", NULL, 0, CPUSET,
 				       0, 1, NULL },
 	[RTKVM_KNOB_TRACE_INSTANCE] = { "trace-instance", "instances/rtkvm-", "", INSTANCE_MAX,

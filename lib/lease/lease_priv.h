@@ -42,6 +42,8 @@ enum {
 	RTKVM_CHANGE_CLAIM = 5, /* CPUs that are this lease's; published by root */
 	RTKVM_CHANGE_PARTITION = 6, /* cpuset of these CPUs */
 	RTKVM_CHANGE_TARGET = 7,    /* a process that owns the lease while it lives */
+	RTKVM_CHANGE_IRQBALANCE = 8, /* it was told to keep away from these CPUs */
+	RTKVM_CHANGE_RESCTRL = 9,    /* resctrl group of these CPUs */
 };
 
 /*
@@ -146,6 +148,23 @@ int rtkvm_partition_write(struct rtkvm *rt, uint64_t id, const char *text);
 /* Put a thread into it. */
 int rtkvm_partition_enter(struct rtkvm *rt, uint64_t id, pid_t tid);
 
+/*
+ * irqbalance.c: the daemon is told of all leased CPUs. 0 or -errno, quiet; -ENODEV:
+ * it does not run, or has no socket.
+ */
+int rtkvm_irqbalance_tell(struct rtkvm *rt, const struct rtkvm_cpus *leased);
+/* What it goes by since its last look, and how many seconds are between two. */
+int rtkvm_irqbalance_banned(struct rtkvm *rt, struct rtkvm_cpus *banned, unsigned int *seconds);
+int rtkvm_irqbalance_read(struct rtkvm *rt, const struct rtkvm_change *c,
+			  char out[RTKVM_VALUE_MAX]);
+
+/* resctrl.c: a group "rtkvm-ID"; its text is CPUS:SCHEMATA, "-": there is none. */
+bool rtkvm_resctrl_ok(const char *text);
+int rtkvm_resctrl_read(struct rtkvm *rt, const struct rtkvm_change *c, char out[RTKVM_VALUE_MAX]);
+int rtkvm_resctrl_write(struct rtkvm *rt, uint64_t id, const char *text);
+/* What the kernel did not like of the last one that this thread wrote; "": not said. */
+const char *rtkvm_resctrl_why(void);
+
 /* thread.c. -ESRCH: the thread has ended. */
 struct rtkvm_sched {
 	int policy;
@@ -216,6 +235,8 @@ int rtkvm_statedir_lock(struct rtkvm *rt, int dir_fd, bool exclusive);
 void rtkvm_statedir_unlock(int dir_fd);
 int rtkvm_boot_id(struct rtkvm *rt, char out[37]);
 uint64_t rtkvm_pidns(void); /* inode of the caller's pid namespace; 0: not known */
+/* Is nobody left in that one? Known in the host's, as root: all others are seen there. */
+bool rtkvm_pidns_gone(struct rtkvm *rt, uint64_t pidns);
 
 /* store.c */
 uint64_t rtkvm_boottime(void);

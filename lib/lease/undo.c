@@ -124,6 +124,11 @@ static enum outcome undo_change(struct step *s)
 
 	if (ends_alone(s))
 		return ENDED;
+	if (c->kind == RTKVM_CHANGE_IRQBALANCE) {
+		ret = rtkvm_irqbalance_tell(s->rt, s->leased);
+		s->err = -ret;
+		return ret == 0 ? AS_BEFORE : ret == -ENODEV ? ENDED : FAILED;
+	}
 	s->holder = rtkvm_undo_held_by(c, s->others);
 	if (s->holder && rtkvm_change_equal(c, c->before, c->after))
 		return WAS_BEFORE; /* it changed nothing: an earlier lease waits for that one */
@@ -149,7 +154,7 @@ static enum outcome undo_change(struct step *s)
 	}
 	/* what has the lease's number in its name is the lease's, in any state */
 	if (!rtkvm_change_equal(c, s->now, c->after) && c->kind != RTKVM_CHANGE_CLAIM &&
-	    c->kind != RTKVM_CHANGE_PARTITION)
+	    c->kind != RTKVM_CHANGE_PARTITION && c->kind != RTKVM_CHANGE_RESCTRL)
 		return FOREIGN;
 	return write_back(s, c->before);
 }
@@ -167,6 +172,11 @@ static void report_outcome(struct rtkvm_report *report, const struct step *s, co
 	switch (outcome) {
 	case AS_BEFORE:
 	case WAS_BEFORE:
+		if (c->kind == RTKVM_CHANGE_IRQBALANCE) {
+			rtkvm_report_add(report, label, RTKVM_STATE_ACCEPTED, false,
+					 "told that the CPUs are its again");
+			break;
+		}
 		rtkvm_report_add(report, label, RTKVM_STATE_VERIFIED, false, "as before: %s",
 				 before);
 		break;
@@ -181,6 +191,8 @@ static void report_outcome(struct rtkvm_report *report, const struct step *s, co
 					 "the thread has ended" :
 				 c->kind == RTKVM_CHANGE_KNOB ?
 					 "the device is gone" :
+				 c->kind == RTKVM_CHANGE_IRQBALANCE ?
+					 "it does not run any more" :
 					 "it ended with its owner");
 		break;
 	case FOREIGN:
@@ -290,7 +302,8 @@ int rtkvm_undo(const struct rtkvm_undo *u)
 		if (again && blocked(u, s.change))
 			outcome = WAITS;
 		else if (of_other_pids(&s, pidns))
-			outcome = NOT_HERE;
+			outcome = rtkvm_pidns_gone(u->rt, s.store->journal.owner.pidns) ? ENDED :
+											  NOT_HERE;
 		else
 			outcome = undo_change(&s);
 		if (settled(outcome))

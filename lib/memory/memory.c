@@ -24,7 +24,8 @@
 
 #define REQUEST_MIN sizeof(struct rtkvm_memory_request)
 #define FAULTS_MIN sizeof(struct rtkvm_faults)
-#define ALL (RTKVM_MEMORY_BIND | RTKVM_MEMORY_NO_KSM | RTKVM_MEMORY_PREFAULT | RTKVM_MEMORY_LOCK)
+#define DEFAULTS (RTKVM_MEMORY_NO_KSM | RTKVM_MEMORY_PREFAULT | RTKVM_MEMORY_LOCK)
+#define ALL (DEFAULTS | RTKVM_MEMORY_BIND | RTKVM_MEMORY_THP | RTKVM_MEMORY_NO_THP)
 #define PIECE ((size_t)64 << 20)
 #define NODES 1024
 
@@ -38,7 +39,7 @@ void rtkvm_memory_request_init(struct rtkvm_memory_request *request, size_t size
 {
 	struct rtkvm_memory_request defaults = {
 		.size = size,
-		.features = ALL & ~(uint32_t)RTKVM_MEMORY_BIND,
+		.features = DEFAULTS,
 		.node = -1,
 	};
 
@@ -66,15 +67,64 @@ static int bind_to_node(const struct range *r, int *state)
 	return policy == MPOL_BIND && nodes[node / 64] >> (node % 64) & 1 ? 0 : -EIO;
 }
 
+/*
+ * Do all mappings of the range have this flag (proc_pid_smaps(5)), or none?
+ * VERIFIED or -EIO; ACCEPTED where the kernel does not show them.
+ */
+static int check_flag(const struct range *r, const char *flag, bool wanted, int *state)
+{
+	unsigned long from = (unsigned long)r->start, to = from + r->length, start, end;
+	char line[512];
+	bool inside = false, seen = false;
+	FILE *f = fopen("/proc/self/smaps", "re");
+	int ret = 0;
+
+	*state = RTKVM_STATE_ACCEPTED;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
+			inside = start < to && end > from;
+		} else if (inside && !strncmp(line, "VmFlags:", 8)) {
+			seen = true;
+			/* pages of hugetlbfs are never swapped, and so not marked as locked */
+			if (!strcmp(flag, " lo") && strstr(line, " ht"))
+				continue;
+			if ((strstr(line, flag) != NULL) != wanted)
+				ret = -EIO;
+		}
+	}
+	if (f)
+		fclose(f);
+	if (seen)
+		*state = RTKVM_STATE_VERIFIED;
+	return ret;
+}
+
+/* A kernel without what is advised against does not do it: EINVAL, and all is well. */
+static int advise_against(const struct range *r, int advice, int *state)
+{
+	*state = RTKVM_STATE_VERIFIED;
+	return madvise(r->start, r->length, advice) < 0 ? -errno : 0;
+}
+
 static int keep_from_ksm(const struct range *r, int *state)
 {
-	*state = RTKVM_STATE_ACCEPTED;
-	if (madvise(r->start, r->length, MADV_UNMERGEABLE) == 0)
-		return 0;
-	if (errno != EINVAL)
-		return -errno;
-	*state = RTKVM_STATE_VERIFIED; /* a kernel without KSM merges nothing */
-	return 0;
+	int ret = advise_against(r, MADV_UNMERGEABLE, state);
+
+	return ret == -EINVAL ? 0 : ret < 0 ? ret : check_flag(r, " mg", false, state);
+}
+
+static int keep_from_khugepaged(const struct range *r, int *state)
+{
+	int ret = advise_against(r, MADV_NOHUGEPAGE, state);
+
+	return ret == -EINVAL ? 0 : ret < 0 ? ret : check_flag(r, " nh", true, state);
+}
+
+static int ask_for_thp(const struct range *r, int *state)
+{
+	if (madvise(r->start, r->length, MADV_HUGEPAGE) < 0)
+		return errno == EINVAL ? -EOPNOTSUPP : -errno;
+	return check_flag(r, " hg", true, state);
 }
 
 /* Is every page there? */
@@ -118,8 +168,7 @@ static int prefault(const struct range *r, int *state)
 
 static int lock(const struct range *r, int *state)
 {
-	*state = RTKVM_STATE_ACCEPTED;
-	return mlock(r->start, r->length) < 0 ? -errno : 0;
+	return mlock(r->start, r->length) < 0 ? -errno : check_flag(r, " lo", true, state);
 }
 
 static const struct {
@@ -131,6 +180,11 @@ static const struct {
 	{ RTKVM_MEMORY_BIND, "bind", bind_to_node, "pages come from that node",
 	  "name a node of /sys/devices/system/node/has_memory" },
 	{ RTKVM_MEMORY_NO_KSM, "no-ksm", keep_from_ksm, "never merged", "map it before" },
+	{ RTKVM_MEMORY_NO_THP, "no-thp", keep_from_khugepaged, "khugepaged leaves it alone",
+	  "map it before" },
+	{ RTKVM_MEMORY_THP, "thp", ask_for_thp, "huge pages where they fit",
+	  "use MAP_HUGETLB; transparent ones take CONFIG_TRANSPARENT_HUGEPAGE, which PREEMPT_RT "
+	  "excludes" },
 	{ RTKVM_MEMORY_PREFAULT, "prefault", prefault, "every page is there",
 	  "give it more memory or huge pages; MADV_POPULATE_WRITE takes Linux 5.14" },
 	{ RTKVM_MEMORY_LOCK, "lock", lock, "locked",
@@ -153,10 +207,11 @@ static int take(struct rtkvm *rt, void *address, size_t length,
 		return rtkvm_fail(rt, EINVAL, "rtkvm_memory_prepare", "give whole pages",
 				  "rt is NULL, or address or length is 0 or not page-aligned");
 	if (to->features & ~(uint32_t)ALL ||
+	    (to->features & RTKVM_MEMORY_THP && to->features & RTKVM_MEMORY_NO_THP) ||
 	    (to->features & RTKVM_MEMORY_BIND && (to->node < 0 || to->node >= NODES)))
 		return rtkvm_fail(rt, EINVAL, "struct rtkvm_memory_request",
 				  "use RTKVM_MEMORY_*, and a node from 0 to 1023 to bind to",
-				  "unknown feature, or node %d", to->node);
+				  "unknown feature, huge pages with and without, or node %d", to->node);
 	return 0;
 }
 

@@ -56,7 +56,8 @@ static int ask_fair_server(const struct plan_facts *facts, struct plan_finding *
 			 "the fair server of CPU %d takes up to %lld ns per period from a real-time "
 			 "thread that does not sleep", cpu, (long long)runtime);
 		snprintf(found->remedy, sizeof(found->remedy),
-			 "let the guest sleep, or echo 0 > %.120s", path);
+			 "let the guest sleep, or echo 0 > %.120s (EBUSY from Linux 6.12 in a cpuset "
+			 "partition: then only with kernel.sched_rt_runtime_us=-1)", path);
 		return PLAN_GUARD_OBJECTS;
 	}
 	snprintf(found->reason, sizeof(found->reason),

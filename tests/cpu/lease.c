@@ -286,6 +286,74 @@ START_TEST(drift_is_noticed)
 }
 END_TEST
 
+START_TEST(node_of_cpus)
+{
+	struct rtkvm_cpu_lease *a = lease_of("6-7", 0), *b = lease_of("2", 0), *c = lease_of("3,4", 0);
+
+	ck_assert_int_eq(rtkvm_cpu_lease_get_node(a), 1);
+	ck_assert_int_eq(rtkvm_cpu_lease_get_node(b), 0);
+	ck_assert_int_eq(rtkvm_cpu_lease_get_node(c), -EXDEV);
+	ck_assert_int_eq(rtkvm_cpu_lease_get_node(NULL), -EINVAL);
+	release(a, 0);
+	release(b, 0);
+	release(c, 0);
+}
+END_TEST
+
+/* Each CPU goes offline and comes back, and that is all; with cgroup v1 it is not done. */
+START_TEST(hotplug)
+{
+	struct rtkvm_cpu_request r = request_of(1);
+	struct rtkvm_cpu_lease *lease;
+	struct rtkvm_report *report;
+
+	machine_free(&m);
+	machine_make(&m, 8, 6, 2, _i ? CGROUP_V1 : CGROUP_V2);
+	r.cpus = "6-7";
+	r.flags = RTKVM_CPU_HOTPLUG;
+	machine_lease(&m, &r, 0, &lease);
+	assert_file("sys/devices/system/cpu/cpu7/online", "1");
+	report = report_of(lease, 0);
+	ck_assert_int_eq(rtkvm_report_find(report, "kernel timers") != NULL, _i);
+	rtkvm_report_free(report);
+	release(lease, 0);
+	machine_assert_as_before(&m);
+	r.flags = 0; /* what was not asked for is said */
+	machine_lease(&m, &r, 0, &lease);
+	report = report_of(lease, 0);
+	ck_assert_ptr_nonnull(rtkvm_report_find(report, "kernel timers"));
+	rtkvm_report_free(report);
+	release(lease, 0);
+}
+END_TEST
+
+/* A kernel that cannot hold the C-states of a CPU: said, not silent. */
+START_TEST(no_latency_knob)
+{
+	struct rtkvm_cpu_lease *lease;
+	struct rtkvm_report *report;
+	char path[4400];
+
+	snprintf(path, sizeof(path), "%s/" LATENCY, m.root);
+	ck_assert_int_eq(unlink(path), 0);
+	free(m.before);
+	m.before = machine_text(&m);
+	lease = lease_of("6", RTKVM_CPU_AFFINITY);
+	report = report_of(lease, 0);
+	ck_assert_ptr_nonnull(strstr(rtkvm_report_item_reason(rtkvm_report_find(report, "cstates")),
+				     "pm_qos_resume_latency_us"));
+	rtkvm_report_free(report);
+	release(lease, 0);
+	lease = lease_of("7", RTKVM_CPU_AFFINITY); /* the control: this one has it */
+	report = report_of(lease, 0);
+	ck_assert_ptr_null(strstr(rtkvm_report_item_reason(rtkvm_report_find(report, "cstates")),
+				  "not held"));
+	rtkvm_report_free(report);
+	release(lease, 0);
+	machine_assert_as_before(&m);
+}
+END_TEST
+
 START_TEST(wrong_arguments)
 {
 	struct rtkvm_cpu_request r = request_of(1);
@@ -303,7 +371,7 @@ START_TEST(wrong_arguments)
 	r.target = 1;
 	ck_assert_int_eq(rtkvm_cpu_lease_acquire(m.rt, &r, &lease), -EOPNOTSUPP);
 	r = request_of(1);
-	r.reserved[3] = 1;
+	r.reserved[2] = 1;
 	ck_assert_int_ne(rtkvm_cpu_lease_acquire(m.rt, &r, &lease), 0);
 	ck_assert_int_eq(rtkvm_cpu_lease_report(NULL, &report), -EINVAL);
 	ck_assert_int_eq(rtkvm_cpu_lease_repair(NULL, NULL), -EINVAL);
@@ -334,6 +402,9 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(tc, lost_partition);
 	tcase_add_test(tc, descriptor);
 	tcase_add_test(tc, drift_is_noticed);
+	tcase_add_test(tc, node_of_cpus);
+	tcase_add_loop_test(tc, hotplug, 0, 2);
+	tcase_add_test(tc, no_latency_knob);
 	tcase_add_test(tc, wrong_arguments);
 	suite_add_tcase(suite, tc);
 	return suite;

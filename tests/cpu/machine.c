@@ -65,6 +65,7 @@ static void make_interrupts(const struct machine *m)
 		put(m, list, "proc/irq/%u/smp_affinity_list", irq);
 	put(m, mask, "proc/irq/default_smp_affinity");
 	put(m, mask, "sys/devices/virtual/workqueue/cpumask");
+	put(m, list, "proc/sys/kernel/watchdog_cpumask");
 	put(m, "7\n", "sys/class/net/eth0/ifindex");
 	for (unsigned int q = 0; q < m->queues; q++) {
 		put(m, mask, "sys/class/net/eth0/queues/rx-%u/rps_cpus", q);

@@ -21,12 +21,10 @@
 #include "lease-host.h"
 
 static int failed;
-static struct rtkvm *rt;
+struct rtkvm *rt;
 static double seconds = 15;
 
-static void result(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void result(bool good, const char *fmt, ...)
+void result(bool good, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -55,7 +53,7 @@ ssize_t read_text(const char *path, char *text, size_t size)
 	return n < 0 ? -1 : len;
 }
 
-static void print_report(const struct rtkvm_report *report, bool problems_only)
+void print_report(const struct rtkvm_report *report, bool problems_only)
 {
 	const struct rtkvm_report_item *item = NULL;
 
@@ -67,7 +65,7 @@ static void print_report(const struct rtkvm_report *report, bool problems_only)
 			       rtkvm_report_item_reason(item));
 }
 
-static struct rtkvm_cpu_lease *lease_of(const char *cpus, int mode, uint32_t flags)
+struct rtkvm_cpu_lease *lease_of(const char *cpus, int mode, uint32_t flags)
 {
 	struct rtkvm_cpu_request r;
 	struct rtkvm_cpu_lease *lease = NULL;
@@ -140,14 +138,19 @@ static void check_mode(const char *name, int mode, int wanted, uint32_t flags)
 	snapshot_free(&after);
 }
 
-static void part_v2(void)
+void mount_v2(void)
 {
 	mkdir("/sys/fs/cgroup", 0755);
 	if (mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL) < 0 && errno != EBUSY)
 		perror("# cgroup2");
+}
+
+static void part_v2(void)
+{
+	mount_v2();
 	check_mode("affinity", RTKVM_CPU_AFFINITY, RTKVM_CPU_AFFINITY, 0);
 	check_mode("partition", RTKVM_CPU_PARTITION, RTKVM_CPU_PARTITION, 0);
-	check_mode("best", RTKVM_CPU_BEST, RTKVM_CPU_PARTITION, 0);
+	check_mode("best", RTKVM_CPU_BEST, RTKVM_CPU_PARTITION, RTKVM_CPU_HOTPLUG);
 	check_mode("offline", RTKVM_CPU_OFFLINE, RTKVM_CPU_OFFLINE, 0);
 }
 
@@ -177,77 +180,40 @@ static void part_v1(void)
 	umount("/sys/fs/cgroup");
 }
 
-/* Owners: killed; by name, after the one who took it has gone; others who meddle. */
-static void part_owner(void)
-{
-	struct snapshot before, after;
-	struct rtkvm_cpu_request r;
-	struct rtkvm_cpu_lease *lease;
-	struct rtkvm_report *report = NULL;
-	char text[256];
-	pid_t pid, target;
-	FILE *f;
-
-	snapshot_take(&before);
-	pid = fork();
-	if (pid == 0) {
-		lease_of("2-3", RTKVM_CPU_BEST, 0);
-		raise(SIGKILL);
-	}
-	waitpid(pid, NULL, 0);
-	lease = lease_of("2-3", RTKVM_CPU_AFFINITY, 0);
-	result(lease != NULL, "owner killed: the next caller gets its CPUs");
-	rtkvm_cpu_lease_release(lease, NULL);
-	snapshot_take(&after);
-	result(snapshot_differences(&before, &after, true) == 0, "owner killed: all is given back");
-	snapshot_free(&after);
-
-	target = fork();
-	if (target == 0) {
-		setsid(); /* a daemon, that becomes another program */
-		execl("/bin/busybox", "sleep", "1000", NULL);
-		_exit(1);
-	}
-	pid = fork();
-	if (pid == 0) {
-		rtkvm_cpu_request_init(&r, sizeof(r));
-		r.cpus = "3";
-		r.target = target;
-		r.name = "daemon";
-		_exit(rtkvm_cpu_lease_acquire(rt, &r, &lease) < 0);
-	}
-	waitpid(pid, NULL, 0);
-	result(!lease_of("3", RTKVM_CPU_AFFINITY, 0) && rtkvm_last_error_code() == EBUSY,
-	       "target: owns the lease after the attacher has gone, over setsid and exec");
-	kill(target, SIGKILL);
-	waitpid(target, NULL, 0);
-	lease = lease_of("3", RTKVM_CPU_AFFINITY, 0);
-	result(lease != NULL, "target killed: the next caller gets its CPU");
-
-	/* someone moves an interrupt onto the leased CPU, and another elsewhere */
-	f = fopen("/proc/irq/default_smp_affinity", "w");
-	fputs("1\n", f);
-	fclose(f);
-	rtkvm_cpu_lease_release(lease, &report);
-	result(rtkvm_report_problems(report) == 1, "changed by someone else: reported");
-	rtkvm_report_free(report);
-	read_text("/proc/irq/default_smp_affinity", text, sizeof(text));
-	result(!strcmp(text, "1"), "changed by someone else: left alone");
-	f = fopen("/proc/irq/default_smp_affinity", "w");
-	fputs("f\n", f);
-	fclose(f);
-	snapshot_take(&after);
-	result(snapshot_differences(&before, &after, true) == 0, "owners: the host is as it was");
-	snapshot_free(&before);
-	snapshot_free(&after);
-}
-
 static void print_disturbance(const char *what, const struct disturbance *d)
 {
-	printf("# %s: tick %.2f/s and its threads %.2f/s; other interrupts %.2f/s (%s), switches "
-	       "%.2f/s; over %.0f s:%s\n", what, d->tick, d->tick_threads, d->interrupts, d->worst,
-	       d->switches, d->seconds, d->whom);
-	fflush(stdout);
+	printf("# %s: tick %.2f/s, switches to what it wakes %.2f/s; other interrupts %.2f/s, "
+	       "other switches %.2f/s; over %.0f s\n", what, d->tick, d->tick_threads,
+	       d->interrupts, d->switches, d->seconds);
+	printf("# %s: interrupts by tracepoint %.2f/s, by /proc %.2f/s (%s); switches:%s; "
+	       "causes:%s\n", what, d->traced_interrupts, d->proc_interrupts, d->worst, d->whom,
+	       d->causes);
+	result(d->traced && d->traced_interrupts <= 1.05 * d->proc_interrupts + 0.5 &&
+		       d->proc_interrupts <= 1.05 * d->traced_interrupts + 2,
+	       "%s: tracepoints and /proc agree on the interrupts", what);
+}
+
+static void run_on(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static bool names_the_tick(struct rtkvm_cpu_lease *lease)
+{
+	struct rtkvm_report *report = NULL;
+	const struct rtkvm_report_item *item;
+	bool found;
+
+	rtkvm_cpu_lease_report(lease, &report);
+	print_report(report, true);
+	item = rtkvm_report_find(report, "tick");
+	found = item && strstr(rtkvm_report_item_reason(item), "nohz_full");
+	rtkvm_report_free(report);
+	return found;
 }
 
 /* The same program on the same CPU under the same load, without a lease and with one. */
@@ -257,37 +223,76 @@ static void part_quiet(bool booted_for_it)
 	struct rtkvm_cpu_lease *lease;
 	unsigned int last = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
 	/* the boot keeps the last CPU quiet */
-	unsigned int other = booted_for_it ? last > 1 : last;
+	unsigned int other = booted_for_it ? 1 : last;
 	char name[16];
 	double was, is;
-	cpu_set_t set;
 
-	mkdir("/sys/fs/cgroup", 0755);
-	mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL);
-	CPU_ZERO(&set);
-	CPU_SET(other, &set);
+	mount_v2();
 	load_start();
-	sched_setaffinity(0, sizeof(set), &set);
+	run_on(other);
 	disturbance_measure(other, seconds, &plain);
 	print_disturbance("without a lease", &plain);
 	snprintf(name, sizeof(name), "%u", last);
-	lease = lease_of(name, RTKVM_CPU_PARTITION, 0);
+	lease = lease_of(name, RTKVM_CPU_BEST, RTKVM_CPU_HOTPLUG);
 	if (!lease || rtkvm_cpu_lease_add_thread(lease, 0, 0) < 0) {
 		result(false, "no lease: %s", rtkvm_last_error());
 		load_stop();
 		return;
 	}
+	result(rtkvm_cpu_lease_get_mode(lease) ==
+		       (booted_for_it ? RTKVM_CPU_AFFINITY : RTKVM_CPU_PARTITION),
+	       "the lease's CPU is isolated, %s", booted_for_it ? "by the boot" : "by a partition");
+	if (booted_for_it) /* as a vCPU's thread; the fair server then has nothing to do */
+		sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
 	usleep(500000);
 	disturbance_measure(last, seconds, &leased);
+	sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ .sched_priority = 0 });
 	print_disturbance("leased", &leased);
 	load_stop();
-	was = plain.interrupts + plain.switches + (booted_for_it ? plain.tick + plain.tick_threads : 0);
-	is = leased.interrupts + leased.switches + (booted_for_it ? leased.tick + leased.tick_threads : 0);
+	result(names_the_tick(lease), "the report names the tick, and what takes it away");
+	was = plain.interrupts + plain.switches;
+	is = leased.interrupts + leased.switches;
+	if (booted_for_it) {
+		/* not the switches: to fewer if it had been FIFO */
+		was = plain.interrupts + plain.tick;
+		is += leased.tick + leased.tick_threads;
+		result(is <= 1, "leased and booted for it: %.2f/s, at most 1", is);
+	} else {
+		result(leased.tick > 10, "the tick is there: %.0f/s, and %.2f/s by what it wakes",
+		       leased.tick, leased.tick_threads);
+	}
 	result(was > 20, "the load disturbs a CPU that is not leased: %.1f/s", was);
 	result(is <= was / 20, "leased: %.2f/s, 1/%.0f of it%s", is, was / (is > 0.01 ? is : 0.01),
 	       booted_for_it ? ", with the tick" : ", but for the tick");
-	if (booted_for_it)
-		result(is <= 1, "leased and booted for it: %.2f/s, at most 1", is);
+	rtkvm_cpu_lease_release(lease, NULL);
+}
+
+/* Nothing at all runs on an offline CPU; that the trace would show it is seen before. */
+static void part_quiet_offline(void)
+{
+	unsigned int last = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN) - 1, was, is;
+	struct rtkvm_cpu_lease *lease;
+	char name[16], column[16];
+	static char text[1 << 16];
+
+	mount_v2();
+	load_start();
+	trace_start(last);
+	usleep((useconds_t)(seconds * 1e6));
+	trace_stop();
+	was = trace_events(last);
+	snprintf(name, sizeof(name), "%u", last);
+	lease = lease_of(name, RTKVM_CPU_OFFLINE, 0);
+	trace_start(last);
+	usleep((useconds_t)(seconds * 1e6));
+	trace_stop();
+	is = trace_events(last);
+	read_text("/proc/interrupts", text, sizeof(text));
+	load_stop();
+	snprintf(column, sizeof(column), "CPU%u ", last);
+	result(was > 20 * seconds, "offline: before it the trace has %u events of the CPU", was);
+	result(lease && is == 0 && !strstr(text, column),
+	       "offline: %u events in %.0f s, and no column in /proc/interrupts", is, seconds);
 	rtkvm_cpu_lease_release(lease, NULL);
 }
 
@@ -309,10 +314,24 @@ int main(int argc, char **argv)
 			part_none();
 		else if (!strcmp(argv[i], "owner"))
 			part_owner();
+		else if (!strcmp(argv[i], "memory"))
+			part_memory();
+		else if (!strcmp(argv[i], "meddled"))
+			part_meddled();
+		else if (!strcmp(argv[i], "passed"))
+			part_passed();
+		else if (!strcmp(argv[i], "holder") && i + 1 < argc)
+			part_holder(atoi(argv[++i]));
+		else if (!strcmp(argv[i], "namespace"))
+			part_namespace();
+		else if (!strcmp(argv[i], "delegated"))
+			part_delegated();
 		else if (!strcmp(argv[i], "quiet"))
 			part_quiet(false);
 		else if (!strcmp(argv[i], "quiet-boot"))
 			part_quiet(true);
+		else if (!strcmp(argv[i], "quiet-offline"))
+			part_quiet_offline();
 		else
 			seconds = atof(argv[i]);
 	}

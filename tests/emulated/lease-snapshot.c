@@ -83,6 +83,7 @@ void snapshot_take(struct snapshot *s)
 	add_files(s, "/proc/sys/net/core/rps_default_mask");
 	add_files(s, "/proc/sys/kernel/timer_migration");
 	add_files(s, "/proc/sys/kernel/sched_rt_*");
+	add_files(s, "/proc/sys/kernel/watchdog_cpumask");
 	add_files(s, "/proc/sys/vm/stat_interval");
 	add_files(s, "/sys/devices/system/cpu/online");
 	add_files(s, "/sys/devices/system/cpu/isolated");

@@ -105,6 +105,8 @@ static void take(int mode, const char *cpus)
 	rtkvm_cpu_request_init(&request, sizeof(request));
 	request.mode = mode;
 	request.cpus = cpus;
+	request.flags = RTKVM_CPU_HOTPLUG;
+	request.schemata = "L3:0=f";
 	check(rtkvm_cpu_lease_acquire(rt, &request, &cpu_lease), cpus);
 	/* more or less than asked for would be another test */
 	if (rtkvm_cpu_lease_get_mode(cpu_lease) != mode)

@@ -4,6 +4,8 @@
  * was not does, and the count shows it.
  */
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -141,6 +143,60 @@ START_TEST(refused)
 }
 END_TEST
 
+/* VmFlags of the mapping that the address is in, read without the library. */
+static const char *flags_of(const void *address)
+{
+	static char line[512];
+	unsigned long at = (unsigned long)address, start, end;
+	FILE *f = fopen("/proc/self/smaps", "r");
+	bool inside = false;
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = at >= start && at < end;
+		else if (inside && !strncmp(line, "VmFlags:", 8))
+			break;
+	}
+	fclose(f);
+	return line;
+}
+
+/* The policy of this memory alone: another mapping of the process keeps its own. */
+START_TEST(policy)
+{
+	char *p = mmap(NULL, 4 * SMALL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct rtkvm_memory_request q;
+	struct rtkvm_report *report;
+	bool ksm = madvise(p, 3 * SMALL, MADV_MERGEABLE) == 0;
+	bool thp = madvise(p, 3 * SMALL, MADV_HUGEPAGE) == 0;
+
+	ck_assert_int_eq(strstr(flags_of(p), " mg") != NULL, ksm);
+	rtkvm_memory_request_init(&q, sizeof(q));
+	q.features = RTKVM_MEMORY_NO_KSM | RTKVM_MEMORY_NO_THP;
+	ck_assert_msg(rtkvm_memory_prepare(rt, p + SMALL, SMALL, &q, &report) == 0, "%s",
+		      rtkvm_last_error());
+	ck_assert_int_eq(rtkvm_report_item_state(rtkvm_report_find(report, "no-ksm")),
+			 RTKVM_STATE_VERIFIED);
+	ck_assert_int_eq(rtkvm_report_item_state(rtkvm_report_find(report, "no-thp")),
+			 RTKVM_STATE_VERIFIED);
+	rtkvm_report_free(report);
+	ck_assert_ptr_null(strstr(flags_of(p + SMALL), " mg"));
+	ck_assert_int_eq(strstr(flags_of(p + SMALL), " nh") != NULL, thp);
+	ck_assert_int_eq(strstr(flags_of(p), " mg") != NULL, ksm);
+	ck_assert_int_eq(strstr(flags_of(p + 2 * SMALL), " hg") != NULL, thp);
+	q.features = RTKVM_MEMORY_THP;
+	ck_assert_int_eq(rtkvm_memory_prepare(rt, p, 4 * SMALL, &q, &report),
+			 thp ? 0 : -EOPNOTSUPP);
+	ck_assert_int_eq(rtkvm_report_item_problem(rtkvm_report_find(report, "thp")), !thp);
+	ck_assert_int_eq(strstr(flags_of(p + SMALL), " hg") != NULL, thp);
+	rtkvm_report_free(report);
+	q.features = RTKVM_MEMORY_THP | RTKVM_MEMORY_NO_THP;
+	ck_assert_int_eq(rtkvm_memory_prepare(rt, p, SMALL, &q, NULL), -EINVAL);
+	munmap(p, 4 * SMALL);
+}
+END_TEST
+
 Suite *rtkvm_suite(void)
 {
 	Suite *suite = suite_create("memory");
@@ -150,6 +206,7 @@ Suite *rtkvm_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, no_faults_after);
 	tcase_add_test(tc, locked_and_placed);
+	tcase_add_test(tc, policy);
 	tcase_add_test(tc, refused);
 	suite_add_tcase(suite, tc);
 	return suite;

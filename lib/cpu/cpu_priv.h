@@ -4,7 +4,7 @@
  * choose.c picks CPUs; irqs.c, queues.c, threads.c and knobs.c each find what
  * is on leased CPUs and how to move it; modes.c takes the CPUs further away;
  * acquire.c puts all of it together, report.c looks at it later. Every change
- * goes through lib/lease.
+ * goes through lib/lease. (Not called cpu.h: abidw would take it for the public one.)
  */
 #ifndef RTKVM_CPU_PRIV_H
 #define RTKVM_CPU_PRIV_H
@@ -54,6 +54,7 @@ enum cpu_sort {
 	CPU_IRQS,
 	CPU_IRQ_DEFAULT,
 	CPU_WORKQUEUES,
+	CPU_WATCHDOG,
 	CPU_QUEUES,
 	CPU_THREADS,
 	CPU_TIMERS,
@@ -97,6 +98,7 @@ struct rtkvm_cpu_lease {
 	struct rtkvm_cpus cpus;
 	struct rtkvm_cpus rest;      /* where things are moved to */
 	struct rtkvm_cpus nohz_full;
+	bool irqbalance; /* a process of that name was seen */
 	size_t moved[CPU_SORTS];
 	size_t refused[CPU_SORTS];   /* no privilege */
 	struct cpu_note *notes, **last;
@@ -126,6 +128,7 @@ void cpu_notes_clear(struct rtkvm_cpu_lease *l);
 int cpu_find_irqs(struct rtkvm_cpu_lease *l, struct cpu_batch *batch);
 int cpu_find_queues(struct rtkvm_cpu_lease *l, struct cpu_batch *batch);
 int cpu_find_threads(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, bool first);
+int cpu_find_masks(struct rtkvm_cpu_lease *l, struct cpu_batch *batch);
 int cpu_find_knobs(struct rtkvm_cpu_lease *l, struct cpu_batch *batch);
 
 /* irqs.c: what the IRQ belongs to, for people. */
@@ -134,5 +137,18 @@ void cpu_irq_name(struct rtkvm *rt, unsigned int irq, char *out, size_t size);
 /* modes.c */
 int cpu_mode_enter(struct rtkvm_cpu_lease *l, int wanted);
 bool cpu_mode_has_partition(struct rtkvm *rt, bool *v1);
+
+/* irqbalance.c */
+int cpu_irqbalance_tell(struct rtkvm_cpu_lease *l, const struct rtkvm_cpus *others);
+void cpu_irqbalance_report(struct rtkvm_cpu_lease *l, struct rtkvm_report *report);
+
+/* resctrl.c: a group of the lease's own. 0, or the journal's errors. */
+int cpu_resctrl_make(struct rtkvm_cpu_lease *l, const char *schemata);
+void cpu_resctrl_report(struct rtkvm_cpu_lease *l, struct rtkvm_report *report);
+/* The text of the journal's record; -EINVAL: malformed. */
+int cpu_resctrl_text(const char *cpus, const char *schemata, char out[RTKVM_VALUE_MAX]);
+
+/* hotplug.c: shake timers off. 0, or the journal's errors. */
+int cpu_hotplug_cycle(struct rtkvm_cpu_lease *l);
 
 #endif
