@@ -87,7 +87,11 @@ vm() { # ARGUMENT...: of rt-vmm
 	echo "true; ./rt-vmm run --interval 20000 --duration 12 $* > said 2>&1 & sleep 6; ./rtkvm doctor --pid \$! --all" \
 		"--check vm-exits; wait; tail -n 3 said; true"
 }
-host --host svm --boot-limit 300 --limit 120 --file "$rtkvm" --file "$vmm" "$(vm --rt maxprio=80,policy=ff --no-lease)" "$(vm)"
+closed="./vmm --meters none --args 'n=1000 timer=periodic wait=hlt period=20000000' timer.bin > /dev/null & sleep 4"
+closed="true; $closed; ./rtkvm doctor --pid \$! --all --check vm-exits; kill \$!; true"
+host --host svm --boot-limit 300 --limit 120 --file "$rtkvm" --file "$vmm" \
+	--file "$top_builddir/tests/emulated/vmm/vmm" --file "$top_builddir/tests/emulated/payload/timer.bin" \
+	"$(vm --rt maxprio=80,policy=ff --no-lease)" "$closed"
 equal "VMs in the host" "$status" 0
 [ "$status" = 0 ] || said
 grep vm-exits <<< "$out" | sed 's/^/# /'

@@ -60,6 +60,7 @@ static void use(struct rtkvm_cpu_lease *lease, int node)
 	struct rtkvm_memory_request q;
 	struct rtkvm_report *report = NULL;
 	int calls = 0, ret;
+	cpu_set_t first;
 
 	huge = mmap(NULL, PAGES * HUGE, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
@@ -85,7 +86,11 @@ static void use(struct rtkvm_cpu_lease *lease, int node)
 	result(ret == PAGES, "memory: %d of %d huge pages are on node %d", ret, PAGES, node);
 	ret = on_node(small, 4096, PAGES, node);
 	result(ret == PAGES, "memory: %d of %d small pages are on node %d", ret, PAGES, node);
-	/* this thread runs on the other node, and gets its pages there */
+	/* on the other node this thread gets its pages there */
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	if (sched_setaffinity(0, sizeof(first), &first) < 0)
+		perror("sched_setaffinity");
 	ret = (int)touch(plain, 4 << 20);
 	result(ret >= 1024 && on_node(plain, 4096, PAGES, node) == 0,
 	       "memory: control: %d page faults of memory not prepared, which is elsewhere", ret);
