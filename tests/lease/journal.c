@@ -133,7 +133,7 @@ END_TEST
 
 static const char *const bad[] = {
 	"1 10 knob 0 0 1 0", /* unknown kinds and ids */
-	"1 10 knob 19 0 1 0",
+	"1 10 knob 20 0 1 0",
 	"1 10 knob 10 8192 1 0", "1 10 knob 12 2 powersave turbo", "1 10 knob 11 2 0 n/b",
 	"1 10 knob 18 0 0 2", "1 10 knob 32 4194304 0 1", "1 10 knob 32 1 0 2", "1 10 knob 33 1 0-3 2",
 	"1 10 take-knob 1 24 0-3 4", "1 10 take-knob 4 0 1 0",
@@ -292,7 +292,7 @@ static const struct {
 	{ 4, "2", NULL },	{ 5, "2", "2" },       { 5, "3", NULL },     { 6, "3600", "3600" },
 	{ 6, "3601", NULL },	{ 6, "0", NULL },      { 7, "3", "3" },	     { 7, "-1", NULL },
 	{ 8, "0", "0" },	{ 8, "1 ", NULL },     { 9, "4294967297", NULL }, { 0, "1", NULL },
-	{ 19, "1", NULL },	{ -1, "1", NULL },       { 10, "0", "0" },    { 10, "2", NULL },
+	{ 20, "1", NULL },	{ -1, "1", NULL },       { 10, "0", "0" },    { 10, "2", NULL },
 	{ 11, "n/a", "n/a" },	{ 11, "20", "20" },    { 11, "x", NULL },   { 12, "performance", "performance" },
 	{ 12, "turbo", NULL },	{ 13, "power", "power" }, { 14, "0", "0" }, { 15, "", "0" }, { 15, "1", "2" },
 	{ 18, "1", "1" },	{ 18, "cpuset", NULL }, { 32, "1", "1" },   { 32, "2", NULL },

@@ -293,7 +293,7 @@ START_TEST(errors_change_nothing)
 		const char *value;
 		int ret;
 	} calls[] = {
-		{ 0, 0, "1", -EINVAL },	    { 19, 0, "1", -EINVAL },  { -1, 0, "1", -EINVAL },
+		{ 0, 0, "1", -EINVAL },	    { 20, 0, "1", -EINVAL },  { -1, 0, "1", -EINVAL },
 		{ 1, 24, "", -EINVAL },	    { 1, 24, "a", -EINVAL },  { 1, 99, "0", -ENOENT },
 		{ 1, 1u << 20, "0", -EINVAL }, { 4, 1, "1", -EINVAL }, { 4, 0, "2", -EINVAL },
 		{ 8, 7, "1", -ENOENT },	    { 4, 0, NULL, -EINVAL },

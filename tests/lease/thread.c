@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,16 +256,17 @@ static int first_cpu(void)
 }
 
 /* A journal with one record about the sleeper's CPUs: one now, 8191 before. */
-static void forge(uint64_t start, const char *extra)
+static void forge(uint64_t start, const char *pidns)
 {
-	char header[300], record[200], boot_id[37];
+	char header[300], record[200], boot_id[37], own[32];
 	const char *lines[] = { header, record };
 	char *text;
 
 	ck_assert_int_eq(rtkvm_boot_id(rt, boot_id), 0);
+	snprintf(own, sizeof(own), "%ju", (uintmax_t)rtkvm_pidns());
 	snprintf(header, sizeof(header),
-		 "0 rtkvm-journal 1 boot %s uid %u pidns %s%llu owner 1:0 root real lease demo",
-		 boot_id, geteuid(), extra, (unsigned long long)rtkvm_pidns());
+		 "0 rtkvm-journal 1 boot %s uid %u pidns %s owner 1:0 root real lease demo",
+		 boot_id, geteuid(), pidns ? pidns : own);
 	snprintf(record, sizeof(record), "1 10 cpus %d:%llu 8191 %d", (int)sleeper,
 		 (unsigned long long)start, first_cpu());
 	text = sealed(lines, 2);
@@ -283,11 +285,11 @@ START_TEST(other_thread_of_that_number)
 	ck_assert_int_eq(rtkvm_thread_cpus_write(sleeper, one), 0);
 	snprintf(label, sizeof(label), "demo/thread-cpus %d", sleeper);
 	/* the control: with the right start time it tries (and cannot: no CPU 8191) */
-	forge(start, "");
+	forge(start, NULL);
 	report = restored(rt, -EIO);
 	ck_assert_int_eq(rtkvm_report_item_problem(item_of(report, label)), 1);
 	rtkvm_report_free(report);
-	forge(start + 1, "");
+	forge(start + 1, NULL);
 	report = restored(rt, 0);
 	ck_assert_ptr_nonnull(
 		strstr(rtkvm_report_item_reason(item_of(report, label)), "ended"));
@@ -297,20 +299,68 @@ START_TEST(other_thread_of_that_number)
 }
 END_TEST
 
+/* A process that sleeps in a pid namespace of its own; 0 where none can be made. */
+static pid_t other_namespace(char *inode, size_t size)
+{
+	char path[64];
+	struct stat st;
+	int to[2];
+	pid_t child, inner = 0;
+
+	ck_assert_int_eq(pipe(to), 0);
+	child = fork();
+	if (child == 0) {
+		inner = unshare(CLONE_NEWPID) < 0 ? 0 : fork();
+		if (inner == 0 && getpid() == 1)
+			for (;;)
+				pause();
+		_exit(write(to[1], &inner, sizeof(inner)) != sizeof(inner));
+	}
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	ck_assert_int_eq(read(to[0], &inner, sizeof(inner)), sizeof(inner));
+	close(to[0]);
+	close(to[1]);
+	if (inner <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", inner);
+	ck_assert_int_eq(stat(path, &st), 0);
+	snprintf(inode, size, "%ju", (uintmax_t)st.st_ino);
+	return inner;
+}
+
 START_TEST(thread_of_another_namespace)
 {
 	struct rtkvm_report *report;
 	uint64_t start;
-	char label[64];
+	char label[64], inode[32] = "9";
+	pid_t there;
 
 	ck_assert_int_eq(rtkvm_thread_start(rt, sleeper, &start), 0);
-	forge(start, "9");
+	there = other_namespace(inode, sizeof(inode));
+	forge(start, inode);
 	report = restored(rt, -EIO);
 	snprintf(label, sizeof(label), "demo/thread-cpus %d", sleeper);
 	ck_assert_ptr_nonnull(
 		strstr(rtkvm_report_item_reason(item_of(report, label)), "cannot be known here"));
 	rtkvm_report_free(report);
 	ck_assert_uint_eq(journal_count(root), 1);
+	if (there)
+		ck_assert_int_eq(kill(there, SIGKILL), 0);
+}
+END_TEST
+
+/* Nobody is left in it, so its threads have ended. Known to root of the host alone. */
+START_TEST(thread_of_a_namespace_that_is_gone)
+{
+	struct stat st;
+	uint64_t start;
+
+	if (geteuid() != 0 || stat("/proc/self/ns/pid", &st) < 0 || st.st_ino != 0xeffffffcU)
+		SKIP_TEST("needs root in the pid namespace of the host");
+	ck_assert_int_eq(rtkvm_thread_start(rt, sleeper, &start), 0);
+	forge(start, "9");
+	rtkvm_report_free(restored(rt, 0));
+	ck_assert_uint_eq(journal_count(root), 0);
 }
 END_TEST
 
@@ -402,6 +452,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(tc, thread_that_ended);
 	tcase_add_test(tc, other_thread_of_that_number);
 	tcase_add_test(tc, thread_of_another_namespace);
+	tcase_add_test(tc, thread_of_a_namespace_that_is_gone);
 	tcase_add_test(tc, policy_without_privilege);
 	tcase_add_test(tc, hold_cstate);
 	tcase_add_test(tc, irq_managed_by_the_kernel);
