@@ -22,7 +22,7 @@ list_files() {
 licence_for() {
 	case $1 in
 	COPYING | LICENSES/* | *.gitkeep | tests/abi/*.abi | tests/abi/*.constants) ;;
-	tests/fuzz/corpus/* | *.hgrm | doc/figures/* | *.png | *.svg | *.hgrm | *.patch) ;;
+	tests/fuzz/corpus/* | *.hgrm | doc/figures/* | *.png | *.svg | *.patch) ;;
 	.git*) ;;
 	examples/Makefile.inc) echo LGPL-2.1-or-later ;;
 	examples/*) echo MIT ;; # programs to copy from
