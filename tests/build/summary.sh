@@ -35,6 +35,7 @@ tests/skip.sh: file  | no such file   | no-file:/no/such    | it is not there
 tests/all.sh         | nothing here   | no-root             | for users
 tests/all.sh         | nothing here   | root                | for root
 tests/there.sh: *    | no /           | no-file:/           | / is always there
+tests/kernel.sh: *   | no lockdep     | not-flavour:ci      | another kernel has it
 tests/odd.sh: *      | odd            | full-moon           | no such condition
 END
 
@@ -58,6 +59,10 @@ summary "a whole program is skipped" 0 "0 passed, 0 failed, 1 skipped" tests/all
 run tests/there.sh 1..1 'ok 1 - x # SKIP no /'
 summary "a condition that does not hold" 1 "0 passed, 1 failed, 0 skipped" tests/there.sh
 contains "it names the condition" "$out" "no-file:/"
+run tests/kernel.sh 1..1 'ok 1 - x # SKIP no lockdep'
+RTKVM_FLAVOUR=rt summary "a skip of another kernel flavour" 0 "0 passed, 0 failed, 1 skipped" tests/kernel.sh
+RTKVM_FLAVOUR=ci summary "the same, with the flavour that has it" 1 "0 passed, 1 failed, 0 skipped" tests/kernel.sh
+RTKVM_FLAVOUR="" summary "the same, with none asked for" 1 "0 passed, 1 failed, 0 skipped" tests/kernel.sh
 run tests/odd.sh 1..1 'ok 1 - x # SKIP odd'
 summary "an unknown condition" 1 "0 passed, 1 failed, 0 skipped" tests/odd.sh
 
