@@ -71,6 +71,52 @@ quickstart "a symbol that is not in the map" 1 "0 passed, 1 failed, 0 skipped" \
 contains "it is named" "$out" "rtkvm_new"
 mend lib/librtkvm.map
 
+# ---- check-all: what its stages gave, and when, is kept -------------------------------------
+
+# Stands for what lint calls, which has no result of its own here.
+mkdir "$tmp/bin"
+for tool in cppcheck clang-tidy shellcheck; do
+	printf '%s\n' '#!/bin/sh' "exit \$(cat '$tmp/lint-status')" >"$tmp/bin/$tool"
+done
+chmod +x "$tmp/bin/"*
+PATH=$tmp/bin:$PATH
+day='[0-9]{4}-[0-9]{2}-[0-9]{2}'
+results=$copy/build/long-run.txt
+lines() { grep -E "$1" "$results" 2>&1; }
+
+rm -f "$copy/tests/long-run.txt"
+quickstart "a test without results of check-all" 0 "" check tests/build/headers.sh
+refuse "check tells no date" grep -q "last long runs" <<<"$out"
+echo 0 >"$tmp/lint-status"
+quickstart "check-all of one stage" 0 "1 passed, 0 failed, 0 skipped" check-all lint
+check "its result is kept, with time and commit" lines "^lint: $day [0-9:]{8}, commit [0-9a-z-]+, ok$"
+first=$(lines ^lint:)
+equal "all else did not run" "$(grep -vc -e '^#' -e ': not run$' "$results")" 1
+contains "a kernel flavour has a stage for each test of emulated hosts" "$(lines ': not run$')" "rt/runner: not run"
+cp "$results" "$copy/tests/long-run.txt"
+quickstart "a test with results of check-all" 0 "" check tests/build/headers.sh
+today=$(cut -d' ' -f2 <<<"$first")
+contains "check tells their dates" "$out" "   $today: lint"
+contains "and what did not run" "$(grep '^   not run:' <<<"$out")" " distcheck"
+
+# as if it had been on another day, in another build folder
+sed -i "s/^distcheck: .*/distcheck: 2026-01-02 03:04:05, commit 0123456789ab, ok/" "$copy/tests/long-run.txt"
+echo 3 >"$tmp/lint-status"
+quickstart "check-all of a stage that fails" 1 "0 passed, 1 failed, 0 skipped" check-all lint
+check "it is kept as failed" lines "^lint: $day [0-9:]{8}, commit [0-9a-z-]+, FAILED \(status 2\)$"
+contains "beside what the committed file has of another day" "$(lines ^distcheck:)" \
+	"distcheck: 2026-01-02 03:04:05, commit 0123456789ab, ok"
+cp "$results" "$copy/tests/long-run.txt"
+quickstart "a test with a stage that failed" 0 "" check tests/build/headers.sh
+contains "check tells each date" "$out" "   2026-01-02: distcheck"
+contains "and the failure" "$out" "   failed: lint"
+quickstart "a stage that there is not" 1 "0 passed, 1 failed, 0 skipped" check-all dance
+# Emulated hosts that are not asked for: every test of the stage is skipped.
+export RTKVM_EMULATED=no
+quickstart "a stage all of whose tests are skipped" 0 "0 passed, 0 failed, 1 skipped" check-all rt/vfio
+contains "is not taken for one that ran" "$(lines ^rt/vfio:)" "not run"
+unset RTKVM_EMULATED
+
 quickstart "an unknown test" 1 "0 passed, 1 failed, 0 skipped" check tests/none
 quickstart "an unknown command" 2 "" dance
 quickstart "no command" 2 ""
