@@ -40,7 +40,7 @@ else
 fi
 
 need_host "$host_name"
-kernel=$("$top_srcdir/kernel/rtkvm-kernel" build ci 2>/dev/null)
+kernel=$("$top_srcdir/kernel/rtkvm-kernel" build "$flavour" 2>/dev/null)
 
 if [ -c /dev/kvm ] && (: <>/dev/kvm) 2>/dev/null && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
 	rt_vmm "a software KVM" "has neither VMX nor SVM" --kernel "$kernel/bzImage"
