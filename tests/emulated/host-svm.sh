@@ -5,7 +5,7 @@
 # interrupt remapping, and PCI devices. Sourced by the runner.
 
 host_defaults() {
-	cpus=4 max_cpus=8 memory=512 boot_limit=60
+	cpus=4 max_cpus=8 memory=512 boot_limit=180
 	# seconds here that one second of the host may take; with an instruction
 	# a nanosecond, its clock is as slow as the emulator
 	patience=2
