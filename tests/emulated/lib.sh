@@ -51,6 +51,26 @@ samples() { # ARGUMENT...
 	cksum <<< "$out"
 }
 
+# Prints what a shell on the console of a host prints when it is given a command, and
+# "exit" after it. Typed at the prompt: what comes before would be lost.
+shell_session() { # COMMAND ARGUMENT...
+	local typed=$1 runner
+	shift
+	rm -f "$tmp/keys"
+	mkfifo "$tmp/keys"
+	: > "$tmp/screen"
+	timeout 900 "$emulated/run" "$@" --shell < "$tmp/keys" > "$tmp/screen" 2>&1 &
+	runner=$!
+	{
+		until grep -aq '/ # ' "$tmp/screen" || ! kill -0 $runner 2> /dev/null; do
+			sleep 0.2
+		done
+		printf '%s\n' "$typed" exit
+		wait $runner
+	} > "$tmp/keys" 2> /dev/null
+	tr -d '\0' < "$tmp/screen"
+}
+
 # The same samples three times, the third with all CPUs of this machine busy; and,
 # as a control, not the same without the mode.
 deterministic() { # ARGUMENT...

@@ -148,32 +148,19 @@ deterministic --host svm --cpus 1
 
 # ---- for developers ----------------------------------------------------------------------
 
-shell_session() {
-	# typed when the shell is there
-	sleep "$1"
-	echo 'echo shell-$((6 * 7))'
-	sleep 2
-	echo exit
-}
-for patience in 10 30; do
-	session=$(shell_session $patience | timeout 120 "$emulated/run" --host svm --cpus 1 --shell 2>&1)
-	case $session in *shell-42*) break ;; esac
-done
+session=$(shell_session 'echo shell-$((6 * 7))' --host svm --cpus 1)
 contains "a shell on the console" "$session" shell-42
 
 if have gdb; then
-	"$emulated/run" --host svm --cpus 1 --gdb true > "$tmp/gdb.out" 2>&1 < /dev/null &
+	"$emulated/run" --host svm --cpus 1 --boot-limit 600 --gdb true > "$tmp/gdb.out" 2>&1 < /dev/null &
 	runner=$!
-	for _ in $(seq 100); do
-		grep -q '^run: gdb' "$tmp/gdb.out" && break
+	# it may have to wait for its turn; and its kernel is stopped until gdb is there
+	socket=''
+	until [ -S "$socket" ] || ! kill -0 $runner 2> /dev/null; do
 		sleep 0.1
+		socket=$(sed -n 's/^run: gdb .*target remote \([^"]*\)".*/\1/p' "$tmp/gdb.out")
 	done
-	socket=$(sed -n 's/^run: gdb .*target remote \([^"]*\)".*/\1/p' "$tmp/gdb.out")
-	for _ in $(seq 50); do
-		[ ! -S "$socket" ] || break
-		sleep 0.1
-	done
-	seen=$(timeout 60 gdb -nx -batch "$build/vmlinux" -ex "target remote $socket" \
+	seen=$(timeout 600 gdb -nx -batch "$build/vmlinux" -ex "target remote $socket" \
 		-ex "hbreak start_kernel" -ex continue -ex "info symbol \$pc" -ex detach 2>&1)
 	status=0
 	wait $runner || status=$?

@@ -71,8 +71,7 @@ deterministic --host vmx --cpus 2
 
 # ---- for developers --------------------------------------------------------------------
 
-session=$( (sleep 30; echo 'echo shell-$((6 * 7))'; sleep 5; echo exit) |
-	timeout 120 "$emulated/run" --host vmx --flavour "$flavour" --cpus 1 --shell 2>&1)
+session=$(shell_session 'echo shell-$((6 * 7))' --host vmx --flavour "$flavour" --cpus 1)
 contains "a shell on the console" "$session" shell-42
 
 finish
