@@ -31,6 +31,8 @@ struct shared {
 };
 
 static struct shared *shared;
+static enum fork_status fork_status;
+static pid_t main_tid;
 static char base[4096];
 static char fast_base[64]; /* the same in memory; "": there is no such place */
 
@@ -49,6 +51,29 @@ void test_note_skip(const char *func, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(shared->skips[i].reason, sizeof(shared->skips[i].reason), fmt, ap);
 	va_end(ap);
+}
+
+void test_fails(const char *file, int line)
+{
+	if (fork_status != CK_NOFORK || gettid() == main_tid)
+		return;
+	fprintf(stderr, "# %s:%d: assertion failed in thread %d, not in the test's own\n", file,
+		line, (int)gettid());
+	if (getpid() == main_tid)
+		abort();
+	_exit(1);
+}
+
+bool test_is_slow(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	return true;
+#else
+	const char *preloaded = getenv("LD_PRELOAD");
+
+	/* valgrind's own, which it lets the program see */
+	return preloaded && strstr(preloaded, "vgpreload_");
+#endif
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -189,6 +214,8 @@ int main(void)
 	snprintf(tap, sizeof(tap), "%s/tap", base);
 	runner = srunner_create(rtkvm_suite());
 	srunner_set_tap(runner, tap);
+	fork_status = srunner_fork_status(runner);
+	main_tid = gettid();
 	srunner_run_all(runner, CK_SILENT);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -7,6 +7,19 @@
 #define RTKVM_TEST_H
 
 #include <check.h>
+#include <stdbool.h>
+
+/*
+ * With CK_FORK=no (memcheck) Check ends a test by a jump to the main thread's
+ * stack, wherever the assertion failed. Another thread that does this crashes, and a
+ * child goes on with the tests of its parent: these end here instead, with the place.
+ */
+void test_fails(const char *file, int line);
+#define _ck_assert_failed(file, line, ...) \
+	(test_fails(file, line), _ck_assert_failed(file, line, __VA_ARGS__))
+
+/* Built with sanitizers, or below valgrind: each instruction takes many times as long. */
+bool test_is_slow(void);
 
 /* Each program defines its suite. */
 Suite *rtkvm_suite(void);
