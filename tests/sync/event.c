@@ -213,6 +213,7 @@ START_TEST(set_in_a_signal_handler)
 	int kind = _i;
 	struct ipc_thread t = { .fn = wait_for_handler, .arg = &kind, .cpu = -1 };
 
+	handled = 0;
 	ck_assert_int_eq(rtkvm_semaphore_init(&sem_from_handler, NULL), 0);
 	sigaction(SIGUSR1, &sa, NULL);
 	sigaction(SIGUSR2, &sa, NULL);
@@ -233,12 +234,12 @@ END_TEST
 /* ---- ping-pong: a lost wake-up stops it ---- */
 
 static struct rtkvm_event ping, pong;
-#define ROUNDS 100000
+#define ROUNDS (test_is_slow() ? 2000 : 100000)
 
 static void *answer(void *arg)
 {
 	(void)arg;
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0, rounds = ROUNDS; i < rounds; i++) {
 		ck_assert_int_eq(rtkvm_event_wait(&ping, CLOCK_MONOTONIC, NULL), 0);
 		ck_assert_int_eq(rtkvm_event_set(&pong), 0);
 	}
@@ -247,7 +248,7 @@ static void *answer(void *arg)
 
 static void ask(void)
 {
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0, rounds = ROUNDS; i < rounds; i++) {
 		struct timespec until = ipc_after(CLOCK_MONOTONIC, 30000);
 
 		ck_assert_int_eq(rtkvm_event_set(&ping), 0);
@@ -309,7 +310,7 @@ static uint64_t produced, sets_done;
 static void *set_many(void *arg)
 {
 	(void)arg;
-	for (uint64_t i = 1; i <= ROUNDS; i++) {
+	for (uint64_t i = 1, rounds = ROUNDS; i <= rounds; i++) {
 		__atomic_store_n(&produced, i, __ATOMIC_RELEASE);
 		ck_assert_int_eq(rtkvm_event_fd_set(&fd_event), 0);
 	}
@@ -500,7 +501,7 @@ static struct rtkvm_semaphore tokens;
 static uint64_t got, gave_up, posted;
 static pthread_barrier_t pause_barrier;
 static pid_t patient; /* a consumer */
-#define TOKENS 200000
+#define TOKENS (test_is_slow() ? 4000 : 200000)
 #define PAUSES 100
 
 /* Consumers find nothing, however slow they are: posts go on when one sleeps. */
@@ -527,7 +528,7 @@ static void *consume(void *arg)
 			mine++;
 		else
 			none++;
-		if (err && __atomic_load_n(&posted, __ATOMIC_ACQUIRE) == 2 * TOKENS)
+		if (err && __atomic_load_n(&posted, __ATOMIC_ACQUIRE) == 2U * TOKENS)
 			break;
 	}
 	__atomic_fetch_add(&got, mine, __ATOMIC_RELAXED);
@@ -538,12 +539,12 @@ static void *consume(void *arg)
 static void *produce(void *arg)
 {
 	(void)arg;
-	for (int i = 0; i < TOKENS; i++) {
+	for (int i = 0, all = TOKENS; i < all; i++) {
 		ck_assert_int_eq(rtkvm_semaphore_post(&tokens), 0);
 		__atomic_fetch_add(&posted, 1, __ATOMIC_RELEASE);
 		if (i % 64 == 0)
 			sched_yield();
-		if (i % (TOKENS / PAUSES) == TOKENS / PAUSES - 1)
+		if (i % (all / PAUSES) == all / PAUSES - 1)
 			pause_posts();
 	}
 	return NULL;
@@ -566,9 +567,9 @@ START_TEST(tokens_are_kept)
 	}
 	for (int i = 0; i < 5; i++)
 		ipc_join(&t[i]);
-	ck_assert_uint_eq(got + (uint64_t)rtkvm_semaphore_value(&tokens), 2 * TOKENS);
+	ck_assert_uint_eq(got + (uint64_t)rtkvm_semaphore_value(&tokens), 2U * TOKENS);
 	ck_assert_int_eq(rtkvm_semaphore_get_stats(&tokens, &stats), 0);
-	ck_assert_uint_eq(stats.posts, 2 * TOKENS);
+	ck_assert_uint_eq(stats.posts, 2U * TOKENS);
 	ck_assert_msg(stats.sleeps >= PAUSES, "not exercised: %lu sleeps", (unsigned long)stats.sleeps);
 }
 END_TEST
