@@ -234,8 +234,10 @@ int rtkvm_statedir_open(struct rtkvm *rt, bool create);
 int rtkvm_statedir_lock(struct rtkvm *rt, int dir_fd, bool exclusive);
 void rtkvm_statedir_unlock(int dir_fd);
 int rtkvm_boot_id(struct rtkvm *rt, char out[37]);
+
+/* pidns.c */
 uint64_t rtkvm_pidns(void); /* inode of the caller's pid namespace; 0: not known */
-/* Is nobody left in that one? Known in the host's, as root: all others are seen there. */
+/* Is nobody left in that one? Known in the host's only; false also when it cannot be known. */
 bool rtkvm_pidns_gone(struct rtkvm *rt, uint64_t pidns);
 
 /* store.c */

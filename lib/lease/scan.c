@@ -128,7 +128,8 @@ static const char *not_ours(struct rtkvm *rt, const struct rtkvm_journal_owner *
 
 /*
  * A lease without a descriptor, of a process that was named as its owner. One
- * of another pid namespace cannot be seen from here: nothing is taken from it.
+ * of another pid namespace cannot be seen from here: nothing is taken from it
+ * until the namespace has ended.
  */
 static bool target_lives(struct rtkvm *rt, const struct rtkvm_journal *j)
 {
@@ -139,8 +140,9 @@ static bool target_lives(struct rtkvm *rt, const struct rtkvm_journal *j)
 
 		if (c->kind != RTKVM_CHANGE_TARGET || c->undone || rt->made_up)
 			continue;
-		if (j->owner.pidns != rtkvm_pidns() ||
-		    (rtkvm_thread_start(rt, c->tid, &start) == 0 && start == c->start))
+		if (j->owner.pidns != rtkvm_pidns() ?
+			    !rtkvm_pidns_gone(rt, j->owner.pidns) :
+			    rtkvm_thread_start(rt, c->tid, &start) == 0 && start == c->start)
 			return true;
 	}
 	return false;

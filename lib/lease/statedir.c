@@ -5,7 +5,6 @@
  * journal there. Also what ties a journal to one boot, and the lock by which
  * those who look at all journals take turns.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -207,34 +206,4 @@ int rtkvm_boot_id(struct rtkvm *rt, char out[37])
 		return rtkvm_fail(rt, EILSEQ, BOOT_ID, NULL, "\"%s\" is not a boot id", text);
 	memcpy(out, text, 37);
 	return 0;
-}
-
-uint64_t rtkvm_pidns(void)
-{
-	struct stat st;
-
-	return stat("/proc/self/ns/pid", &st) < 0 ? 0 : (uint64_t)st.st_ino;
-}
-
-bool rtkvm_pidns_gone(struct rtkvm *rt, uint64_t pidns)
-{
-	DIR *dir = NULL;
-	struct dirent *e;
-	struct stat st;
-	bool found = false;
-	char path[64];
-
-	/* the number of the host's is part of the kernel's interface: PROC_PID_INIT_INO */
-	if (!pidns || geteuid() != 0 || rt->made_up || rtkvm_pidns() != 0xeffffffcU)
-		return false;
-	dir = opendir("/proc");
-	while (dir && !found && (e = readdir(dir))) {
-		if (e->d_name[0] < '0' || e->d_name[0] > '9')
-			continue;
-		snprintf(path, sizeof(path), "/proc/%.16s/ns/pid", e->d_name);
-		found = stat(path, &st) == 0 && (uint64_t)st.st_ino == pidns;
-	}
-	if (dir)
-		closedir(dir);
-	return dir && !found;
 }

@@ -284,8 +284,8 @@ int rtkvm_undo(const struct rtkvm_undo *u)
 {
 	struct rtkvm_cpus leased;
 	struct step s = { .rt = u->rt, .others = u->others, .leased = &leased };
-	uint64_t pidns = rtkvm_pidns();
-	bool again = false;
+	uint64_t pidns = rtkvm_pidns(), asked = 0;
+	bool again = false, gone = false;
 	int ret = 0;
 
 	rtkvm_cpus_clear(&leased);
@@ -299,13 +299,16 @@ int rtkvm_undo(const struct rtkvm_undo *u)
 		s.change = &s.store->journal.changes[--s.store->left];
 		s.now[0] = '\0';
 		s.err = 0;
-		if (again && blocked(u, s.change))
+		if (again && blocked(u, s.change)) {
 			outcome = WAITS;
-		else if (of_other_pids(&s, pidns))
-			outcome = rtkvm_pidns_gone(u->rt, s.store->journal.owner.pidns) ? ENDED :
-											  NOT_HERE;
-		else
+		} else if (of_other_pids(&s, pidns)) {
+			if (asked != s.store->journal.owner.pidns)
+				gone = rtkvm_pidns_gone(u->rt, s.store->journal.owner.pidns);
+			asked = s.store->journal.owner.pidns;
+			outcome = gone ? ENDED : NOT_HERE;
+		} else {
 			outcome = undo_change(&s);
+		}
 		if (settled(outcome))
 			rtkvm_store_undone(s.store, s.change);
 		else
