@@ -120,9 +120,11 @@ RTKVM_API int rtkvm_cond_destroy(struct rtkvm_cond *cond);
  *         - -EOWNERDEAD: as rtkvm_mutex_lock(); the caller holds the mutex
  *         - -ENOTRECOVERABLE: as rtkvm_mutex_lock(); the caller does not hold
  *           the mutex
+ *         - -ESRCH, -EDEADLK: as rtkvm_mutex_lock(), when the mutex was to be had
+ *           again; the caller does not hold it
  *         - -EAGAIN: more than 2^30 waiters
  *         - -ENOMEM: the kernel has no memory
- *         But for -ENOTRECOVERABLE the caller holds the mutex.
+ *         But for -ENOTRECOVERABLE, -ESRCH and -EDEADLK the caller holds the mutex.
  *
  * System calls: one futex, one more to unlock if threads wait for the mutex,
  * one more to lock it if no signal handed it over; those of the ceiling.
