@@ -10,7 +10,10 @@
  * as std::system_error; a destructor reports nothing.
  *
  * A robust mutex's lock() throws std::errc::owner_dead while holding the
- * mutex: use lock_robust(), which returns it.
+ * mutex: use lock_robust(), which returns it. A wait throws it, too, and the
+ * lock has the mutex. What throws after a wait without having it
+ * (std::errc::state_not_recoverable, no_such_process) leaves a lock that
+ * believes to have it, and whose unlocking does nothing.
  */
 #ifndef RTKVM_SYNC_HPP
 #define RTKVM_SYNC_HPP
@@ -196,7 +199,9 @@ class condition_variable
 
 	void wait(unique_lock &lock)
 	{
-		detail::check(rtkvm_cond_wait(&c_, bind(lock)), "rtkvm_cond_wait");
+		binding bound(m_, lock);
+
+		detail::check(bound.refused(rtkvm_cond_wait(&c_, bound.mutex)), "rtkvm_cond_wait");
 	}
 
 	template <class Predicate> void wait(unique_lock &lock, Predicate done)
@@ -209,7 +214,9 @@ class condition_variable
 	std::cv_status wait_until(unique_lock &lock, const std::chrono::time_point<Clock, Duration> &at)
 	{
 		detail::point until(at);
-		int ret = rtkvm_cond_clockwait(&c_, bind(lock), until.clock, &until.time);
+		binding bound(m_, lock);
+		int ret = bound.refused(
+			rtkvm_cond_clockwait(&c_, bound.mutex, until.clock, &until.time));
 
 		if (ret == -ETIMEDOUT)
 			return std::cv_status::timeout;
@@ -243,15 +250,32 @@ class condition_variable
 	native_handle_type native_handle() noexcept { return &c_; }
 
     private:
-	/** Called with the mutex held; who notifies later sees it, or nobody waits. */
-	struct rtkvm_mutex *bind(unique_lock &lock)
-	{
-		struct rtkvm_mutex *m = lock.mutex()->native_handle();
+	/**
+	 * The mutex that is waited with. Noted with it held: who notifies later sees it, or
+	 * nobody waits. A wait that is refused (others wait with another mutex) was none.
+	 */
+	struct binding {
+		binding(std::atomic<struct rtkvm_mutex *> &note, unique_lock &lock)
+			: mutex(lock.mutex()->native_handle()), noted(note),
+			  before(note.load(std::memory_order_relaxed))
+		{
+			if (before != mutex)
+				noted.store(mutex, std::memory_order_release);
+		}
 
-		if (m_.load(std::memory_order_relaxed) != m)
-			m_.store(m, std::memory_order_release);
-		return m;
-	}
+		int refused(int ret)
+		{
+			if (ret == -EINVAL && before != mutex)
+				noted.store(before, std::memory_order_release);
+			return ret;
+		}
+
+		struct rtkvm_mutex *const mutex;
+
+	    private:
+		std::atomic<struct rtkvm_mutex *> &noted;
+		struct rtkvm_mutex *const before;
+	};
 
 	void notify(int (*wake)(struct rtkvm_cond *, struct rtkvm_mutex *), const char *what)
 	{

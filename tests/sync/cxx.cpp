@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <stdexcept>
 #include <thread>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <rtkvm/sync.hpp>
@@ -159,10 +161,212 @@ static void waits()
 	ok(through == 5, "notify_all");
 }
 
+/* The objects stay where they are; the locks on them move. */
+static_assert(!std::is_copy_constructible<rtkvm::mutex>::value &&
+		      !std::is_move_constructible<rtkvm::mutex>::value &&
+		      !std::is_copy_assignable<rtkvm::mutex>::value &&
+		      !std::is_move_assignable<rtkvm::mutex>::value &&
+		      !std::is_move_constructible<rtkvm::recursive_mutex>::value &&
+		      !std::is_move_constructible<rtkvm::condition_variable>::value &&
+		      !std::is_move_assignable<rtkvm::condition_variable>::value &&
+		      !std::is_copy_constructible<rtkvm::unique_lock>::value &&
+		      std::is_nothrow_move_constructible<rtkvm::unique_lock>::value,
+	      "what moves");
+static_assert(std::is_nothrow_default_constructible<rtkvm::mutex>::value &&
+		      std::is_nothrow_default_constructible<rtkvm::condition_variable>::value &&
+		      std::is_nothrow_destructible<rtkvm::mutex>::value &&
+		      std::is_nothrow_destructible<rtkvm::condition_variable>::value,
+	      "what throws");
+
+static bool held(rtkvm::mutex &m)
+{
+	bool free = false;
+
+	std::thread([&] {
+		free = m.try_lock();
+		if (free)
+			m.unlock();
+	}).join();
+	return !free;
+}
+
+static rtkvm::unique_lock locked(rtkvm::mutex &m)
+{
+	rtkvm::unique_lock lock(m);
+
+	return lock;
+}
+
+static void moves()
+{
+	rtkvm::mutex a, b;
+	{
+		rtkvm::unique_lock first = locked(a);
+		rtkvm::unique_lock second(std::move(first));
+
+		ok(held(a) && second.owns_lock() && !first.owns_lock(), "a lock is moved");
+		rtkvm::unique_lock other(b);
+		other = std::move(second);
+		ok(held(a) && !held(b), "a lock is moved over another, which is given up");
+		other.swap(first);
+		ok(first.owns_lock() && !other.owns_lock(), "locks are swapped");
+		rtkvm::mutex *released = first.release();
+		ok(released == &a && held(a), "a lock is released from its keeping");
+		a.unlock();
+		rtkvm::unique_lock later(b, std::defer_lock);
+		ok(!later.owns_lock() && later.try_lock_for(seconds(1)), "a lock is put off");
+		rtkvm::unique_lock refused(a, steady_clock::now() + milliseconds(5));
+		ok(refused.owns_lock(), "a lock with a time");
+	}
+	ok(!held(a) && !held(b), "all are unlocked");
+}
+
+/* What error fn throws; 0: none. */
+template <class Function> static int thrown(Function fn)
+{
+	try {
+		fn();
+	} catch (const std::system_error &e) {
+		return e.code().value();
+	}
+	return 0;
+}
+
+static rtkvm_mutex_options robust()
+{
+	rtkvm_mutex_options options;
+
+	rtkvm_mutex_options_init(&options, sizeof(options));
+	options.flags = RTKVM_MUTEX_ROBUST;
+	return options;
+}
+
+static void owners_that_end()
+{
+	rtkvm::mutex m(robust());
+	rtkvm::condition_variable changed;
+	auto end_with_it = [&] { std::thread([&] { m.lock_robust(); }).join(); };
+
+	ok(!m.lock_robust(), "lock_robust: nobody has died");
+	ok(thrown([&] { m.consistent(); }) == EINVAL, "consistent: nothing to put in order");
+	m.unlock();
+	end_with_it();
+	ok(m.lock_robust(), "lock_robust: its owner has died");
+	m.consistent();
+	m.unlock();
+	end_with_it();
+	ok(thrown([&] { m.lock(); }) == EOWNERDEAD, "lock throws, and has it");
+	m.consistent();
+	m.unlock();
+	end_with_it();
+	ok(thrown([&] { m.try_lock(); }) == EOWNERDEAD, "try_lock throws, and has it");
+	m.consistent();
+	m.unlock();
+	end_with_it();
+	ok(thrown([&] { m.try_lock_for(seconds(1)); }) == EOWNERDEAD,
+	   "try_lock_for throws, and has it");
+	m.consistent();
+	m.unlock();
+	{
+		rtkvm::unique_lock lock(m);
+		std::thread owner([&] { m.lock_robust(); });
+		int error = thrown([&] {
+			/* the owner gets it meanwhile, and ends */
+			while (changed.wait_for(lock, milliseconds(20)) == std::cv_status::timeout)
+				;
+		});
+
+		owner.join();
+		ok(error == EOWNERDEAD && lock.owns_lock(), "a wait throws, and has it");
+	} /* and is unlocked without having been put in order */
+	ok(thrown([&] { m.lock(); }) == ENOTRECOVERABLE, "it cannot be had any more");
+	ok(thrown([&] { m.try_lock(); }) == ENOTRECOVERABLE, "try_lock says so, too");
+}
+
+static void waits_that_throw()
+{
+	rtkvm::mutex m, other;
+	rtkvm::condition_variable cond;
+	rtkvm::unique_lock lock(m);
+	int asked = 0;
+	bool out = false;
+
+	try {
+		cond.wait(lock, [&]() -> bool { throw std::runtime_error("out"); });
+	} catch (const std::runtime_error &) {
+		out = lock.owns_lock() && held(m);
+	}
+	ok(out, "a predicate throws out of a wait, with the mutex held");
+	out = false;
+	try {
+		cond.wait_for(lock, milliseconds(5), [&]() -> bool {
+			if (asked++)
+				throw std::runtime_error("out");
+			return false;
+		});
+	} catch (const std::runtime_error &) {
+		out = lock.owns_lock() && held(m);
+	}
+	ok(out && asked == 2, "also after it has slept");
+
+	asked = 0;
+	ok(!cond.wait_until(lock, steady_clock::now() - seconds(1), [&] { return asked++ > 1; }) &&
+		   asked == 2,
+	   "a time that is over: the predicate is asked before and after");
+	asked = 0;
+	ok(cond.wait_until(lock, steady_clock::now() - seconds(1), [&] { return asked++ == 1; }),
+	   "what it says after is the answer");
+	ok(cond.wait_for(lock, seconds(-5)) == std::cv_status::timeout, "a time below 0");
+	ok(cond.wait_until(lock, system_clock::time_point(seconds(-5))) == std::cv_status::timeout,
+	   "a time before 1970");
+	ok(cond.wait_until(lock, steady_clock::time_point(duration_cast<steady_clock::duration>(
+					 duration<double>(0.0000000015)))) == std::cv_status::timeout,
+	   "a fraction");
+	/* the furthest that there is: until it is notified */
+	std::thread waker([&] {
+		rtkvm::lock_guard guard(m);
+		asked = -1;
+		cond.notify_one();
+	});
+	while (asked != -1)
+		if (cond.wait_until(lock, system_clock::time_point::max()) == std::cv_status::timeout)
+			break;
+	waker.join();
+	ok(asked == -1, "the end of time has not come");
+
+	/* while a thread waits with one mutex nobody waits with another */
+	bool waits = false, go = false;
+	std::thread waiter([&] {
+		rtkvm::unique_lock own(m);
+
+		waits = true;
+		cond.wait(own, [&] { return go; });
+	});
+	lock.unlock();
+	for (bool yes = false; !yes; std::this_thread::yield()) {
+		rtkvm::lock_guard guard(m);
+		yes = waits;
+	}
+	rtkvm::unique_lock wrong(other);
+	ok(thrown([&] { cond.wait(wrong); }) == EINVAL && wrong.owns_lock() && held(other),
+	   "a wait with another mutex throws, and has that one");
+	ok(thrown([&] { cond.wait_for(wrong, seconds(1)); }) == EINVAL, "so does one with a time");
+	{
+		rtkvm::lock_guard guard(m);
+		go = true;
+	}
+	ok(thrown([&] { cond.notify_all(); }) == 0, "and who waits is notified");
+	rtkvm_cond_broadcast(cond.native_handle(), m.native_handle());
+	waiter.join();
+}
+
 int main()
 {
 	locks();
 	waits();
+	moves();
+	owners_that_end();
+	waits_that_throw();
 	std::printf("1..%d\n", count);
 	return 0;
 }
