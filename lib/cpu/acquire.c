@@ -33,7 +33,7 @@ static struct rtkvm_cpu_lease *new_lease(struct rtkvm *rt)
 static void free_lease(struct rtkvm_cpu_lease *l)
 {
 	cpu_watch_close(l);
-	cpu_notes_clear(l);
+	cpu_notes_clear(l, true);
 	free(l->attached);
 	free(l);
 }
@@ -127,12 +127,14 @@ static int take_away(struct rtkvm_cpu_lease *l, const struct rtkvm_cpu_request *
 		ret = cpu_irqbalance_tell(l, others);
 	if (ret == 0)
 		ret = move_all(l, true, cpuset && cpu_mode_has_partition(l->rt, &v1) && !v1);
+	l->once = true;
 	if (ret == 0 && r->mode != RTKVM_CPU_OFFLINE)
 		ret = cpu_hotplug_cycle(l);
 	if (ret == 0 && r->mode != RTKVM_CPU_OFFLINE)
 		ret = cpu_resctrl_make(l, r->schemata);
 	if (ret == 0)
 		ret = cpu_mode_enter(l, r->mode);
+	l->once = false;
 	rtkvm_statedir_unlock(l->lease->dir_fd);
 	return ret < 0 ? ret : first_problem(l);
 }
@@ -387,7 +389,7 @@ int rtkvm_cpu_lease_repair(struct rtkvm_cpu_lease *l, struct rtkvm_report **repo
 		return rtkvm_fail(l->rt, EPERM, "rtkvm_cpu_lease_repair",
 				  "let the process that took it repair it",
 				  "the lease came by a descriptor");
-	cpu_notes_clear(l);
+	cpu_notes_clear(l, false);
 	ret = rtkvm_statedir_lock(l->rt, l->lease->dir_fd, true);
 	if (ret == 0) {
 		ret = tell_irqbalance(l);

@@ -78,6 +78,7 @@ struct cpu_batch {
 struct cpu_note {
 	struct cpu_note *next;
 	bool problem;
+	bool lasting; /* of what is done once, when the lease is taken: a repair does not find it anew */
 	char feature[64];
 	char text[];
 };
@@ -102,6 +103,7 @@ struct rtkvm_cpu_lease {
 	size_t moved[CPU_SORTS];
 	size_t refused[CPU_SORTS];   /* no privilege */
 	struct cpu_note *notes, **last;
+	bool once; /* what is noted now is lasting */
 	struct cpu_attached *attached;
 	size_t attached_count;
 	int watch[3]; /* epoll, its timer, uevents; -1: none */
@@ -122,7 +124,7 @@ int cpu_batch_apply(struct rtkvm_cpu_lease *l, struct cpu_batch *batch);
 
 void cpu_note(struct rtkvm_cpu_lease *l, const char *feature, bool problem, const char *fmt, ...)
 	RTKVM_PRINTF(4, 5);
-void cpu_notes_clear(struct rtkvm_cpu_lease *l);
+void cpu_notes_clear(struct rtkvm_cpu_lease *l, bool lasting); /* or but for the lasting ones */
 
 /* Each: what of its sort is on the leased CPUs. 0 or -errno. */
 int cpu_find_irqs(struct rtkvm_cpu_lease *l, struct cpu_batch *batch);

@@ -106,21 +106,26 @@ void cpu_note(struct rtkvm_cpu_lease *l, const char *feature, bool problem, cons
 	if (!note)
 		return;
 	note->problem = problem;
+	note->lasting = l->once;
 	snprintf(note->feature, sizeof(note->feature), "%s", feature);
 	strcpy(note->text, text);
 	*l->last = note;
 	l->last = &note->next;
 }
 
-void cpu_notes_clear(struct rtkvm_cpu_lease *l)
+void cpu_notes_clear(struct rtkvm_cpu_lease *l, bool lasting)
 {
-	while (l->notes) {
-		struct cpu_note *note = l->notes;
+	struct cpu_note **at = &l->notes, *note;
 
-		l->notes = note->next;
+	while ((note = *at)) {
+		if (note->lasting && !lasting) {
+			at = &note->next;
+			continue;
+		}
+		*at = note->next;
 		free(note);
 	}
-	l->last = &l->notes;
+	l->last = at;
 }
 
 static void note_irq(struct rtkvm_cpu_lease *l, const struct rtkvm_batch_item *item)
@@ -147,6 +152,7 @@ static void failed(struct rtkvm_cpu_lease *l, const struct rtkvm_batch_item *ite
 	const struct rtkvm_change *c = &item->change;
 	char label[RTKVM_LABEL_MAX];
 	int err = -item->result;
+	bool once = l->once;
 
 	if (err == ESRCH || err == ENOENT || err == ENODEV)
 		return;
@@ -159,8 +165,11 @@ static void failed(struct rtkvm_cpu_lease *l, const struct rtkvm_batch_item *ite
 		return;
 	}
 	rtkvm_change_label(c, label);
+	/* knobs with a value are set once */
+	l->once |= c->kind == RTKVM_CHANGE_KNOB && !rtkvm_knob_is_cpus(c->knob);
 	cpu_note(l, label, true, "stays: %s%s%s", strerror(err),
 		 item->now[0] ? ", the kernel shows " : "", item->now);
+	l->once = once;
 }
 
 int cpu_batch_apply(struct rtkvm_cpu_lease *l, struct cpu_batch *batch)
