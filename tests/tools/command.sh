@@ -23,30 +23,7 @@ interval=$root/proc/sys/vm/stat_interval
 echo 1 >"$interval"
 echo 6a1c6cf2-6b0e-4c51-9f3a-0e1a3f4f7a55 >"$root/proc/sys/kernel/random/boot_id"
 
-n=0
-# result OK NAME: what the last command showed goes to the log
-result() {
-	n=$((n + 1))
-	if [ "$1" = yes ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2 (status $status)"
-		sed 's/^/#   /' "$work/out" "$work/err"
-	fi
-}
-
-# expect STATUS PATTERN NAME COMMAND...: in what it says, on either output
-expect() {
-	wanted=$1 pattern=$2 name=$3
-	shift 3
-	"$@" >"$work/out" 2>"$work/err"
-	status=$?
-	if [ "$status" -eq "$wanted" ] && cat "$work/out" "$work/err" | grep -q -e "$pattern"; then
-		result yes "$name"
-	else
-		result no "$name"
-	fi
-}
+. "$top_srcdir/tests/support/expect.sh"
 
 tree() {
 	"$rtkvm" --root "$root" --state-dir "$state" "$@"
