@@ -105,6 +105,18 @@ ssize_t rtkvm_file_read_quiet(struct rtkvm *rt, const char *path, char *buf, siz
 	return len;
 }
 
+int rtkvm_opendir_quiet(struct rtkvm *rt, const char *path, DIR **dir)
+{
+	int fd = rtkvm_open_quiet(rt, path, O_RDONLY | O_DIRECTORY);
+
+	*dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!*dir && fd >= 0) {
+		close(fd);
+		return -ENOMEM;
+	}
+	return fd < 0 ? fd : 0;
+}
+
 ssize_t rtkvm_file_read(struct rtkvm *rt, const char *path, char *buf, size_t size)
 {
 	ssize_t len = rtkvm_file_read_quiet(rt, path, buf, size);

@@ -7,6 +7,7 @@
 #ifndef RTKVM_FILE_H
 #define RTKVM_FILE_H
 
+#include <dirent.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,6 +25,9 @@ int rtkvm_open(struct rtkvm *rt, const char *path, int flags);
 
 /* The same without recording an error, for what may be missing. */
 int rtkvm_open_quiet(struct rtkvm *rt, const char *path, int flags);
+
+/* A folder to list: 0, -errno without an error recorded. */
+int rtkvm_opendir_quiet(struct rtkvm *rt, const char *path, DIR **dir);
 
 /*
  * Read a whole text file; trailing white space is cut off. Regular files

@@ -5,10 +5,8 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "file.h"
 #include "kthreads.h"
@@ -75,18 +73,13 @@ static int from_children(struct rtkvm *rt, struct rtkvm_kthread_list *list)
 
 static int from_proc(struct rtkvm *rt, struct rtkvm_kthread_list *list)
 {
-	int fd = rtkvm_open_quiet(rt, "/proc", O_RDONLY | O_DIRECTORY), ret = 0;
 	struct dirent *entry;
 	int64_t pid;
 	DIR *dir;
+	int ret = rtkvm_opendir_quiet(rt, "/proc", &dir);
 
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
+	if (ret < 0)
+		return ret;
 	while (ret == 0 && (entry = readdir(dir)))
 		if (rtkvm_parse_i64(entry->d_name, 1, INT32_MAX, &pid))
 			ret = add(list, (pid_t)pid);

@@ -152,16 +152,13 @@ static void look_at(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, pid_t ti
 
 static int find_in(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, const char *path, bool all)
 {
-	int fd = rtkvm_open_quiet(l->rt, path, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
 	int64_t tid;
+	DIR *dir;
+	int ret = rtkvm_opendir_quiet(l->rt, path, &dir);
 
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return fd < 0 ? fd : -ENOMEM;
-	}
+	if (ret < 0)
+		return ret;
 	while ((e = readdir(dir)))
 		if (rtkvm_parse_i64(e->d_name, 1, INT32_MAX, &tid))
 			look_at(l, batch, (pid_t)tid, all);
@@ -175,22 +172,17 @@ static int find_in(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, const cha
  */
 int cpu_find_threads(struct rtkvm_cpu_lease *l, struct cpu_batch *batch, bool first)
 {
-	int fd, ret;
 	struct dirent *e;
 	char path[64];
 	int64_t pid;
 	DIR *dir;
+	int ret;
 
 	if (l->rt->made_up)
 		return 0;
-	fd = rtkvm_open_quiet(l->rt, "/proc", O_RDONLY | O_DIRECTORY);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return rtkvm_fail(l->rt, fd < 0 ? -fd : ENOMEM, "/proc", "mount /proc",
-				  "cannot list threads");
-	}
+	ret = rtkvm_opendir_quiet(l->rt, "/proc", &dir);
+	if (ret < 0)
+		return rtkvm_fail(l->rt, -ret, "/proc", "mount /proc", "cannot list threads");
 	while ((e = readdir(dir))) {
 		if (!rtkvm_parse_i64(e->d_name, 1, INT32_MAX, &pid))
 			continue;

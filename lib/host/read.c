@@ -300,18 +300,13 @@ static int collect(DIR *dir, char ***names, size_t *count)
 int host_each(struct host_facts *facts, const char *path,
 	      int (*fn)(struct host_facts *facts, const char *name, void *arg), void *arg)
 {
-	int fd = rtkvm_open_quiet(facts->rt, path, O_RDONLY | O_DIRECTORY), ret;
 	char **names = NULL;
 	size_t count = 0;
 	DIR *dir;
+	int ret = rtkvm_opendir_quiet(facts->rt, path, &dir);
 
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
+	if (ret < 0)
+		return ret;
 	ret = collect(dir, &names, &count);
 	closedir(dir);
 	if (ret == 0 && count)

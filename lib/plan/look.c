@@ -5,7 +5,6 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,18 +103,14 @@ static int pass(struct rtkvm *rt, pid_t pid, DIR *dir, struct plan_look *look)
 static int take_own(struct rtkvm *rt, pid_t pid, struct plan_look *look)
 {
 	char path[64];
-	int fd, ret = 1;
+	int ret;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	fd = rtkvm_open_quiet(rt, path, O_RDONLY | O_DIRECTORY);
-	if (fd < 0)
-		return fd == -ENOENT ? -ESRCH : fd;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
+	ret = rtkvm_opendir_quiet(rt, path, &dir);
+	if (ret < 0)
+		return ret == -ENOENT ? -ESRCH : ret;
+	ret = 1;
 	if (look->seen.size)
 		memset(look->seen.slot, 0, look->seen.size * sizeof(*look->seen.slot));
 	look->seen.count = 0;
