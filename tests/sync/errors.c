@@ -211,9 +211,11 @@ START_TEST(no_descriptor)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		const struct rlimit none = { 0, 0 };
 		struct rtkvm_event_fd event;
+		struct rlimit none;
 
+		getrlimit(RLIMIT_NOFILE, &none);
+		none.rlim_cur = 0;
 		_exit(setrlimit(RLIMIT_NOFILE, &none) || rtkvm_event_fd_init(&event) != -EMFILE);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);

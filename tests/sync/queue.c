@@ -326,11 +326,11 @@ static void run_many(struct rtkvm_queue *q, uint32_t producers, uint64_t each,
 	pthread_barrier_destroy(&pauses.barrier);
 }
 
-/* each: 1e7 in all, 1e8 in a long run; 1e6 where an item takes microseconds */
+/* each: 1e7 in all, 1e8 in a long run; 4e5 where an item takes microseconds */
 static uint64_t each_of(uint32_t producers)
 {
 	if (test_is_slow())
-		return UINT64_C(1000000) / producers;
+		return UINT64_C(400000) / producers;
 	return (getenv("RTKVM_LONG_TESTS") ? UINT64_C(100000000) : UINT64_C(10000000)) / producers;
 }
 
@@ -359,7 +359,7 @@ START_TEST(many_through_poll)
 
 	ck_assert_int_eq(rtkvm_event_fd_init(&bell), 0);
 	q = make(RTKVM_QUEUE_MPSC, 64, &bell);
-	run_many(q, PRODUCERS, 100000, &bell);
+	run_many(q, PRODUCERS, test_is_slow() ? 10000 : 100000, &bell);
 	rtkvm_event_fd_destroy(&bell);
 	free(q);
 }
@@ -455,7 +455,7 @@ static void *interrupted_producer(void *arg)
 START_TEST(push_in_a_signal_handler)
 {
 	struct sigaction sa = { .sa_handler = on_alarm };
-	struct producer p = { .name = 0, .count = 300000 };
+	struct producer p = { .name = 0, .count = test_is_slow() ? 20000 : 300000 };
 	uint64_t next[PRODUCERS] = { 0 };
 	struct item i = { 0 };
 	sigset_t alarm;
