@@ -326,6 +326,8 @@ int main(int argc, char **argv)
 			part_namespace();
 		else if (!strcmp(argv[i], "delegated"))
 			part_delegated();
+		else if (!strcmp(argv[i], "devices"))
+			part_devices();
 		else if (!strcmp(argv[i], "quiet"))
 			part_quiet(false);
 		else if (!strcmp(argv[i], "quiet-boot"))

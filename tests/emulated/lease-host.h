@@ -66,6 +66,7 @@ void part_passed(void);
 void part_holder(int fd);
 void part_namespace(void);
 void part_delegated(void);
+void part_devices(void);
 void part_memory(void);
 
 #endif

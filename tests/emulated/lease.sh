@@ -32,16 +32,16 @@ results() { # WHAT
 seconds=10
 [ -z "${RTKVM_LONG_TESTS:-}" ] || seconds=60
 
-host --host svm --boot-limit 240 --limit 900 \
+host --host svm --boot-limit 600 --limit 900 --with igb \
 	--file "$rtkvm" --file "$top_builddir/tools/rtkvm-restore.service" \
-	"$program $seconds quiet" "$program 10 quiet-offline" \
-	"$program v2 owner meddled passed namespace delegated memory" \
+	"$program $seconds quiet" "$program $seconds quiet-offline" \
+	"$program v2 owner meddled passed namespace delegated memory devices" \
 	"$top_srcdir/tests/emulated/lease-commands" "$program none v1"
 results "stock boot"
 
 # PREEMPT_RT with PROVE_RCU reports itself at any boot with nohz_full or rcu_nocbs: rcuc asks
 # whether callbacks are offloaded, and is preemptible (Linux 6.12, rcu/tree_plugin.h:27).
-host --host svm --boot-limit 240 --limit 900 --allow 'suspicious RCU usage' \
+host --host svm --boot-limit 600 --limit 900 --allow 'suspicious RCU usage' \
 	--append "isolcpus=managed_irq,domain,2,3 nohz_full=2,3 rcu_nocbs=2,3 irqaffinity=0,1" \
 	"$program $seconds quiet-boot"
 results "isolating boot"

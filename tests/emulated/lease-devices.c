@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Threads that the kernel makes for devices: the PIT of a real VM, which its plan
+ * places, and threaded NAPI of a real driver, which is nobody's. Both leave leased
+ * CPUs, and get back what they had.
+ */
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/kvm.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "lease-host.h"
+
+/* A thread of the kernel by the beginning of its name; 0: none. */
+static pid_t kernel_thread(const char *name)
+{
+	char text[64];
+	glob_t found;
+	pid_t pid = 0;
+
+	if (glob("/proc/[0-9]*/comm", 0, NULL, &found) != 0)
+		return 0;
+	for (size_t i = 0; i < found.gl_pathc && !pid; i++)
+		if (read_text(found.gl_pathv[i], text, sizeof(text)) >= 0 &&
+		    !strncmp(text, name, strlen(name)))
+			pid = atoi(found.gl_pathv[i] + strlen("/proc/"));
+	globfree(&found);
+	return pid;
+}
+
+/* CPUs 0 to 3 of a thread as bits. */
+static unsigned int cpus_of(pid_t pid)
+{
+	unsigned int bits = 0;
+	cpu_set_t set;
+
+	if (sched_getaffinity(pid, sizeof(set), &set) < 0)
+		return 0;
+	for (unsigned int cpu = 0; cpu < 4; cpu++)
+		bits |= CPU_ISSET(cpu, &set) ? 1U << cpu : 0;
+	return bits;
+}
+
+static int priority_of(pid_t pid)
+{
+	struct sched_param param = { .sched_priority = -1 };
+
+	sched_getparam(pid, &param);
+	return param.sched_priority;
+}
+
+static pid_t make_pit(void)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
+	struct kvm_pit_config pit = { .flags = 0 };
+	char name[32];
+
+	if (vm < 0 || ioctl(vm, KVM_CREATE_IRQCHIP, 0) < 0 || ioctl(vm, KVM_CREATE_PIT2, &pit) < 0) {
+		perror("# a VM with a PIT");
+		return 0;
+	}
+	snprintf(name, sizeof(name), "kvm-pit/%d", getpid());
+	return kernel_thread(name);
+}
+
+/* The first interface whose driver has one. */
+static pid_t make_napi(void)
+{
+	glob_t found;
+	pid_t pid = 0;
+
+	if (glob("/sys/class/net/*/threaded", 0, NULL, &found) != 0)
+		return 0;
+	for (size_t i = 0; i < found.gl_pathc && !pid; i++) {
+		FILE *f = fopen(found.gl_pathv[i], "w");
+
+		if (f && fputs("1\n", f) >= 0 && fclose(f) == 0)
+			pid = kernel_thread("napi/");
+	}
+	globfree(&found);
+	return pid;
+}
+
+void part_devices(void)
+{
+	struct snapshot before, after;
+	struct rtkvm_cpu_lease *lease;
+	struct rtkvm_plan *plan = NULL;
+	struct rtkvm_watch *watch = NULL;
+	unsigned int placed = 0, again = 99;
+	bool ready;
+	pid_t pit = make_pit(), napi = make_napi();
+
+	mount_v2();
+	result(pit > 0, "devices: a VM with a PIT has kvm-pit/%d", getpid());
+	result(napi > 0, "devices: an interface has a NAPI thread");
+	if (pit <= 0 || napi <= 0)
+		return;
+	result(cpus_of(pit) == 0xf && cpus_of(napi) == 0xf, "devices: both may run on any CPU");
+	snapshot_take(&before);
+	lease = lease_of("2-3", RTKVM_CPU_AFFINITY, 0);
+	result(lease && cpus_of(pit) == 0x3 && cpus_of(napi) == 0x3,
+	       "devices: both leave the leased CPUs (%x, %x)", cpus_of(pit), cpus_of(napi));
+	/* the flavours with PREEMPT_RT have ksoftirqd below it; no vCPU spins here */
+	ready = rtkvm_plan_parse(rt, "maxprio=5", &plan) == 0 &&
+		rtkvm_plan_allow(plan, RTKVM_GUARD_KTHREADS) == 0 &&
+		rtkvm_plan_set_role_cpus(plan, RTKVM_ROLE_IO, "1") == 0 &&
+		rtkvm_watch_new(plan, 0, NULL, &watch) == 0 &&
+		rtkvm_plan_go_realtime(plan, NULL) == 0;
+	result(ready, "devices: the plan is real-time (%s)", ready ? "yes" : rtkvm_last_error());
+	ready = rtkvm_watch_dispatch(watch, &placed) == 0;
+	result(ready && placed == 1 && priority_of(pit) == 5 && cpus_of(pit) == 0x2,
+	       "devices: kvm-pit has the priority and the CPU of its role (%d, %x)",
+	       priority_of(pit), cpus_of(pit));
+	result(priority_of(napi) == 0 && cpus_of(napi) == 0x3,
+	       "devices: the NAPI thread is of no VM, and only kept from the leased CPUs (%d, %x)",
+	       priority_of(napi), cpus_of(napi));
+	result(rtkvm_watch_dispatch(watch, &again) == 0 && again == 0, "devices: placed once");
+	rtkvm_watch_free(watch);
+	ready = rtkvm_plan_undo(plan, NULL) == 0;
+	result(ready && priority_of(pit) == 0 && cpus_of(pit) == 0x3,
+	       "devices: the plan is undone (%d, %x)", priority_of(pit), cpus_of(pit));
+	rtkvm_plan_free(plan);
+	rtkvm_cpu_lease_release(lease, NULL);
+	result(cpus_of(pit) == 0xf && cpus_of(napi) == 0xf, "devices: both have all CPUs again");
+	snapshot_take(&after);
+	result(snapshot_differences(&before, &after, true) == 0, "devices: the host is as it was");
+	snapshot_free(&before);
+	snapshot_free(&after);
+}
