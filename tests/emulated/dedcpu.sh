@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Dedicated CPUs without KVM: an offline CPU is claimed, runs functions, is
+# released. Errors, that nothing of the host reaches it, changes of kernel
+# mappings and text, whoever waits is killed, its CPU goes offline, the machine
+# goes down. By the kernel's own file for tests.
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
+. "$top_srcdir/tests/emulated/lib.sh"
+
+need_host svm
+
+# In both hosts: idle is HLT and NMI in one, MWAIT in the other.
+parts=(
+	"errors"
+	"churn 3 5 300"
+	"quiet 3 2000"
+	"idle"
+	"kill"
+	"suspend"
+	"homes 3 40"
+)
+run_parts() { # HOST CPUS SCALE
+	local commands=() i part
+	for part in "${parts[@]}"; do commands+=("sh ./calls $part"); done
+	host --host "$1" --cpus 4 --flavour "$flavour" --limit 120 --boot-limit 300 --out "$tmp/$1" \
+		--file "$emulated/dedcpu/calls" "${commands[@]}"
+	for ((i = 0; i < ${#parts[@]}; i++)); do
+		equal "$1: ${parts[i]}" "$(cut -d' ' -f1 "$tmp/$1/$(printf %03d $((i + 1)))/status" 2>&1)" 0
+	done
+	equal "$1: and the kernel had nothing to say" "$status" 0
+	[ "$status" = 0 ] || { said 40; printf '%s\n' "$out" | sed 's/^/# /'; }
+}
+run_parts svm
+
+# A CPU that never came up.
+host --host svm --cpus 2 --flavour "$flavour" --append maxcpus=1 --file "$emulated/dedcpu/calls" "sh ./calls never 1"
+equal "a CPU that was never online is refused" "$status" 0
+[ "$status" = 0 ] || { said; printf '%s\n' "$out" | sed 's/^/# /'; }
+
+# It goes down, and at once: with the CPU in a guest it would have to be waited for.
+for how in reboot panic; do
+	host --host svm --cpus 4 --flavour "$flavour" --limit 60 --allow 'Kernel panic' --out "$tmp/$how" \
+		--file "$emulated/dedcpu/calls" "sh ./calls down 3 $how"
+	equal "$how with a function that runs: the host ends" "$status" 4
+	contains "$how: by itself" "$err" "the host ended in"
+	case $status in 4) ;; *) said 40 ;; esac
+done
+only_long "on MWAIT"
+need_host vmx
+run_parts vmx
+finish

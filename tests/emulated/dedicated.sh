@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A vCPU on a dedicated CPU, in the emulated hosts: what is refused; the guest runs
+# there and nowhere else; registers go on from there to an ordinary vCPU and back;
+# who is killed or stopped reacts, though the guest has interrupts off; changes of
+# memory are seen; the host goes on beside it.
+. "${top_srcdir:?run this by make check}/tests/support/tap.sh"
+. "$top_srcdir/tests/emulated/lib.sh"
+. "$top_srcdir/tests/emulated/payloads.sh"
+. "$top_srcdir/tests/emulated/svm/metered.sh"
+
+need_host svm --meter
+guests=./guests # brought as a file: it is not a command's first word
+off="echo 0 > /sys/devices/system/cpu/cpu3/online"
+on="echo 1 > /sys/devices/system/cpu/cpu3/online"
+
+whats=() commands=()
+add() { # WHAT COMMAND
+	whats+=("$1") commands+=("$2")
+}
+parts() { # SCALE: of what takes long
+	whats=() commands=()
+	add errors "$off; $guests errors 3 1; r=\$?; $on; exit \$r"
+	add privilege "$off; $guests user 3; r=\$?; $on; exit \$r"
+	add exits "$off; sh ./calls still 3 $guests exits 3 $((200 * $1)) 0; r=\$?; $on; exit \$r"
+	add polled "$off; $guests exits 3 $((200 * $1)) 500000; r=\$?; $on; exit \$r"
+	add "stock, the same guest" "taskset 4 $guests exits -1 $((200 * $1)) 0"
+	add time "$off; sh ./calls still 3 $guests time 3 2000; r=\$?; $on; exit \$r"
+	add map "$off; $guests map 3 $((40 * $1)); r=\$?; $on; exit \$r"
+	add "kill in cli; jmp ." "sh ./calls end 3 spin $guests"
+	add "kill in cli; hlt" "sh ./calls end 3 halt $guests"
+	add beside "sh ./calls beside 3 $((5 * $1)) $guests"
+	add rounds "for i in \$(seq $((2 * $1))); do $off; $guests exits 3 50 0 > out || { cat out; exit 1; }; $on; done"
+}
+run_parts() { # HOST OPTION...
+	local name=$1 i kept got
+	shift
+	host --host "$name" --cpus 4 --flavour "$flavour" --limit 180 --boot-limit 300 --out "$tmp/$name" \
+		--file "$emulated/dedcpu/calls" --file "$top_builddir/tests/emulated/dedcpu/guests" \
+		"$@" "${commands[@]}"
+	for ((i = 0; i < ${#commands[@]}; i++)); do
+		kept=$(printf '%s/%s/%03d' "$tmp" "$name" $((i + 1)))
+		got=$(cut -d' ' -f1 "$kept/status" 2>&1)
+		out=$(cat "$kept/output" 2>&1)
+		equal "$name: ${whats[i]}" "$got" 0
+		[ "$got" = 0 ] && [ -n "$out" ] && echo "# ${whats[i]}: $(paste -sd' ' <<< "$out")"
+		[ "$got" = 0 ] || payload_said
+		[ "$got" = 0 ] || continue
+		case ${whats[i]} in
+		time)
+			wall=$(figure wall_ns <<< "$out") thread=$(figure thread_ns <<< "$out")
+			guest=$(figure guest_ns <<< "$out") reported=$(figure thread_guest_ns <<< "$out")
+			check "$name: the thread is on a run queue less than 1 % of the time" \
+				test $((thread * 100)) -lt "$wall"
+			check "$name: the guest has the CPU for 98 % of it" test $((guest * 100)) -ge $((wall * 98))
+			# in ticks of 10 ms
+			check "$name: the thread's guest time is that" \
+				test $((guest > reported ? guest - reported : reported - guest)) -le 30000000
+			;;
+		esac
+	done
+	equal "$name: and the kernel had nothing to say" "$status" 0
+	[ "$status" = 0 ] || said 40
+}
+parts 5
+run_parts svm --meter
+# by the meter outside: on that CPU and on no other
+out=$(cat "$tmp/svm/003/output" 2>&1)
+label=$(figure meter.label <<< "$out")
+entries=$(figure phase0.ded_entries <<< "$out")
+equal "the meter outside: entries on the dedicated CPU" \
+	"$(metered "$tmp/svm/meter" "$label" entries 3)" "$entries"
+equal "and on all together" "$(metered "$tmp/svm/meter" "$label" entries)" "$entries"
+only_long "on VMX"
+need_host vmx
+run_parts vmx
+finish
