@@ -24,7 +24,7 @@ run_parts() { # HOST CPUS SCALE
 	local commands=() i part
 	for part in "${parts[@]}"; do commands+=("sh ./calls $part"); done
 	host --host "$1" --cpus 4 --flavour "$flavour" --limit 120 --boot-limit 300 --out "$tmp/$1" \
-		--file "$emulated/dedcpu/calls" "${commands[@]}"
+		--file "$emulated/dedcpu/calls" --file "$emulated/dedcpu/common" "${commands[@]}"
 	for ((i = 0; i < ${#parts[@]}; i++)); do
 		equal "$1: ${parts[i]}" "$(cut -d' ' -f1 "$tmp/$1/$(printf %03d $((i + 1)))/status" 2>&1)" 0
 	done
@@ -33,20 +33,45 @@ run_parts() { # HOST CPUS SCALE
 }
 run_parts svm
 
+# Races by force: nothing is lost; and what is left out is noticed.
+races() { # HOST
+	host --host "$1" --cpus 4 --flavour "$flavour" --limit 300 --boot-limit 300 \
+		--file "$emulated/dedcpu/races" --file "$emulated/dedcpu/common" \
+		--file "$top_builddir/tests/emulated/dedcpu/guests" "sh ./races windows 3"
+	equal "$1: races by force, with all steps" "$status" 0
+	printf '%s\n' "$out" | sed 's/^/# /'
+	[ "$status" = 0 ] || said 40
+}
+mutants() { # HOST
+	# what is left out may make the kernel complain; it has to
+	host --host "$1" --cpus 4 --flavour "$flavour" --limit 300 --boot-limit 300 --allow . \
+		--file "$emulated/dedcpu/races" --file "$emulated/dedcpu/common" \
+		--file "$top_builddir/tests/emulated/dedcpu/guests" "sh ./races mutants 3 $1"
+	printf '%s\n' "$out" | sed 's/^/# /'
+	echo "# $1: mutants caught $(grep -c ^caught <<< "$out") of $(grep -cE '^(caught|missed)' <<< "$out")"
+	equal "$1: mutants that are missed" "$(grep ^missed <<< "$out")" ""
+	check "$1: mutants that are caught" test "$(grep -c ^caught <<< "$out")" -ge 12
+}
+races svm
+
 # A CPU that never came up.
-host --host svm --cpus 2 --flavour "$flavour" --append maxcpus=1 --file "$emulated/dedcpu/calls" "sh ./calls never 1"
+host --host svm --cpus 2 --flavour "$flavour" --append maxcpus=1 --file "$emulated/dedcpu/calls" \
+	--file "$emulated/dedcpu/common" "sh ./calls never 1"
 equal "a CPU that was never online is refused" "$status" 0
 [ "$status" = 0 ] || { said; printf '%s\n' "$out" | sed 's/^/# /'; }
 
 # It goes down, and at once: with the CPU in a guest it would have to be waited for.
 for how in reboot panic; do
 	host --host svm --cpus 4 --flavour "$flavour" --limit 60 --allow 'Kernel panic' --out "$tmp/$how" \
-		--file "$emulated/dedcpu/calls" "sh ./calls down 3 $how"
+		--file "$emulated/dedcpu/calls" --file "$emulated/dedcpu/common" "sh ./calls down 3 $how"
 	equal "$how with a function that runs: the host ends" "$status" 4
 	contains "$how: by itself" "$err" "the host ended in"
 	case $status in 4) ;; *) said 40 ;; esac
 done
-only_long "on MWAIT"
+only_long "steps left out, and all of it with MWAIT"
+mutants svm
 need_host vmx
 run_parts vmx
+races vmx
+mutants vmx
 finish

@@ -12,43 +12,53 @@
 
 need_host svm --meter
 guests=./guests # brought as a file: it is not a command's first word
-off="echo 0 > /sys/devices/system/cpu/cpu3/online"
-on="echo 1 > /sys/devices/system/cpu/cpu3/online"
-
 whats=() commands=()
 add() { # WHAT COMMAND
 	whats+=("$1") commands+=("$2")
 }
+# A guest on CPU 3, which has to be there again afterwards.
+there() { # ARGUMENT OF guests...
+	add "${*}" "echo 0 > $cpu3; ${before:-} $guests $*; r=\$?; echo 1 > $cpu3 || r=99; exit \$r"
+}
+cpu3=/sys/devices/system/cpu/cpu3/online
 parts() { # SCALE: of what takes long
 	whats=() commands=()
-	add errors "$off; $guests errors 3 1; r=\$?; $on; exit \$r"
-	add privilege "$off; $guests user 3; r=\$?; $on; exit \$r"
-	add exits "$off; sh ./calls still 3 $guests exits 3 $((200 * $1)) 0; r=\$?; $on; exit \$r"
-	add polled "$off; $guests exits 3 $((200 * $1)) 500000; r=\$?; $on; exit \$r"
+	before="sh ./calls still 3" there exits 3 $((200 * $1)) 0
+	before="sh ./calls still 3" there time 3 2000
+	there errors 3 1
+	there user 3
+	there exits 3 $((200 * $1)) 500000
 	add "stock, the same guest" "taskset 4 $guests exits -1 $((200 * $1)) 0"
-	add time "$off; sh ./calls still 3 $guests time 3 2000; r=\$?; $on; exit \$r"
-	add map "$off; $guests map 3 $((40 * $1)); r=\$?; $on; exit \$r"
-	add "kill in cli; jmp ." "sh ./calls end 3 spin $guests"
-	add "kill in cli; hlt" "sh ./calls end 3 halt $guests"
-	add beside "sh ./calls beside 3 $((5 * $1)) $guests"
-	add rounds "for i in \$(seq $((2 * $1))); do $off; $guests exits 3 50 0 > out || { cat out; exit 1; }; $on; done"
+	there map 3 $((40 * $1))
+	there beside 3 1 $((1000 * $1))
+	there registers 3 $((100 * $1))
+	there hostile 3 $((40 * $1)) "$RANDOM"
+	for how in kill stop freeze ptrace close exec core oom; do there ends 3 $how; done
+	add "stop and kill in cli; jmp ." "sh ./calls end 3 spin $guests"
+	add "stop and kill in cli; hlt" "sh ./calls end 3 halt $guests"
+	add "host work beside" "sh ./calls beside 3 $((5 * $1)) $guests"
+	add rounds "for i in \$(seq $((2 * $1))); do echo 0 > $cpu3; $guests exits 3 50 0 > out || { cat out; exit 1; }; echo 1 > $cpu3 || exit 1; done"
 }
 run_parts() { # HOST OPTION...
 	local name=$1 i kept got
 	shift
 	host --host "$name" --cpus 4 --flavour "$flavour" --limit 180 --boot-limit 300 --out "$tmp/$name" \
-		--file "$emulated/dedcpu/calls" --file "$top_builddir/tests/emulated/dedcpu/guests" \
-		"$@" "${commands[@]}"
+		--allow oom-killer --file "$emulated/dedcpu/calls" --file "$emulated/dedcpu/common" \
+		--file "$top_builddir/tests/emulated/dedcpu/guests" "$@" "${commands[@]}"
 	for ((i = 0; i < ${#commands[@]}; i++)); do
 		kept=$(printf '%s/%s/%03d' "$tmp" "$name" $((i + 1)))
 		got=$(cut -d' ' -f1 "$kept/status" 2>&1)
 		out=$(cat "$kept/output" 2>&1)
 		equal "$name: ${whats[i]}" "$got" 0
-		[ "$got" = 0 ] && [ -n "$out" ] && echo "# ${whats[i]}: $(paste -sd' ' <<< "$out")"
+		[ "$got" = 0 ] && [ -n "$out" ] &&
+			echo "# ${whats[i]}: $(grep -v '^seed ' <<< "$out" | paste -sd' ')"
 		[ "$got" = 0 ] || payload_said
 		[ "$got" = 0 ] || continue
 		case ${whats[i]} in
-		time)
+		registers*)
+			grep -qx 'avx 1' <<< "$out" || skip "$name: AVX registers" "the $name host has no AVX"
+			;;
+		time*)
 			wall=$(figure wall_ns <<< "$out") thread=$(figure thread_ns <<< "$out")
 			guest=$(figure guest_ns <<< "$out") reported=$(figure thread_guest_ns <<< "$out")
 			check "$name: the thread is on a run queue less than 1 % of the time" \
@@ -66,7 +76,7 @@ run_parts() { # HOST OPTION...
 parts 5
 run_parts svm --meter
 # by the meter outside: on that CPU and on no other
-out=$(cat "$tmp/svm/003/output" 2>&1)
+out=$(cat "$tmp/svm/001/output" 2>&1)
 label=$(figure meter.label <<< "$out")
 entries=$(figure phase0.ded_entries <<< "$out")
 equal "the meter outside: entries on the dedicated CPU" \

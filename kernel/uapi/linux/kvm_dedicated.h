@@ -32,7 +32,7 @@
 
 struct kvm_dedicated_cpu {
 	__s32 cpu;		/* number of an offline CPU; -1: none */
-	__s32 cpu_fd;		/* has to be -1 */
+	__s32 cpu_fd;		/* of DEDICATED_CPU_CLAIM, for that CPU; -1: claim it */
 	__u32 flags;
 	__u32 pad;		/* has to be 0 */
 	__u64 features;		/* in: wanted; out: active */

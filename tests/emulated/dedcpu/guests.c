@@ -11,162 +11,29 @@
  *                              CPU -1: ordinary all the time
  *   guests time CPU MS         a guest that never exits, for so long: where the time is
  *   guests map CPU N           a guest that never exits sees N changes of its memory
+ *   guests beside CPU OTHER N  a second vCPU, on OTHER, writes; the one that never exits
+ *                              answers, N times, while mappings change; then without
+ *   guests registers CPU N     AVX, N times; the vCPU is saved and made anew on the way
+ *   guests ends CPU HOW        what may happen to a process whose guest has interrupts off:
+ *                              see ends.c
+ *   guests hostile CPU N SEED  N guests of random instructions beside a VM that calculates
  *   guests spin|halt CPU       with interrupts off, until it is killed
  */
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "../../../kernel/uapi/linux/kvm_dedicated.h"
 #include "../marker.h"
+#include "machine.h"
 
-#define PORT 0x10
-#define END 0x11
-/* Guest-physical: code, then what it writes, then what only the host writes. */
-#define CODE 0x1000
-#define OUT 0x2000
-#define IN 0x3000
-#define MEMORY 0x4000
-
-struct machine {
-	int vm, vcpu, stats;
-	struct kvm_run *run;
-	uint8_t *memory; /* guest-physical 0 */
-};
-
-static int kvm, bad;
-
-static void expect(int held, const char *what)
-{
-	if (held)
-		return;
-	printf("FAILED %s\n", what);
-	bad = 1;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* The value of one of KVM's binary statistics of the vCPU. */
-static uint64_t statistic(const struct machine *m, const char *name)
-{
-	struct kvm_stats_header header;
-	struct {
-		struct kvm_stats_desc d;
-		char name[256];
-	} entry;
-	uint64_t value;
-
-	if (pread(m->stats, &header, sizeof(header), 0) != sizeof(header))
-		err(1, "the header of KVM's statistics");
-	for (uint32_t i = 0; i < header.num_desc; i++) {
-		ssize_t size = (ssize_t)(sizeof(entry.d) + header.name_size);
-
-		if (header.name_size > sizeof(entry.name) ||
-		    pread(m->stats, &entry, (size_t)size, header.desc_offset + i * size) != size)
-			err(1, "a description of KVM's statistics");
-		if (strcmp(entry.name, name) != 0)
-			continue;
-		if (pread(m->stats, &value, sizeof(value), header.data_offset + entry.d.offset) !=
-		    sizeof(value))
-			err(1, "the data of KVM's statistics");
-		return value;
-	}
-	errx(1, "KVM has no statistic %s", name);
-}
-
-static void make(struct machine *m, int irqchip)
-{
-	int size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-
-	m->vm = ioctl(kvm, KVM_CREATE_VM, 0);
-	m->memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (m->vm < 0 || size < 0 || m->memory == MAP_FAILED)
-		err(1, "a VM");
-	struct kvm_userspace_memory_region region = {
-		.memory_size = MEMORY,
-		.userspace_addr = (uintptr_t)m->memory,
-	};
-	if ((irqchip && ioctl(m->vm, KVM_CREATE_IRQCHIP, 0)) ||
-	    ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &region))
-		err(1, "parts of the VM");
-	m->vcpu = ioctl(m->vm, KVM_CREATE_VCPU, 0);
-	if (m->vcpu < 0)
-		err(1, "a vCPU");
-	m->run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, m->vcpu, 0);
-	m->stats = ioctl(m->vcpu, KVM_GET_STATS_FD, 0);
-	if (m->run == MAP_FAILED || m->stats < 0)
-		err(1, "state of the vCPU");
-}
-
-static void destroy(struct machine *m)
-{
-	close(m->stats);
-	munmap(m->run, (size_t)ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
-	close(m->vcpu);
-	close(m->vm);
-	munmap(m->memory, MEMORY);
-}
-
-static void start(struct machine *m, const uint8_t *code, size_t n)
-{
-	struct kvm_regs regs = { .rip = CODE, .rflags = 2 };
-	struct kvm_sregs sregs;
-
-	memcpy(m->memory + CODE, code, n);
-	if (ioctl(m->vcpu, KVM_GET_SREGS, &sregs))
-		err(1, "registers of the vCPU");
-	sregs.cs.base = 0;
-	sregs.cs.selector = 0;
-	sregs.cr4 |= 0x600; /* SSE */
-	if (ioctl(m->vcpu, KVM_SET_SREGS, &sregs) || ioctl(m->vcpu, KVM_SET_REGS, &regs))
-		err(1, "registers of the vCPU");
-}
-
-/* A call that has to fail with this errno; 0: to succeed. */
-static void refused(const struct machine *m, unsigned long request, unsigned long argument,
-		    int want, const char *what)
-{
-	int got = ioctl(m->vcpu, request, argument) < 0 ? errno : 0;
-
-	if (got == want)
-		return;
-	printf("FAILED %s: %s, not %s\n", what, strerror(got), strerror(want));
-	bad = 1;
-}
-
-static struct kvm_dedicated_cpu wanted(int cpu)
-{
-	return (struct kvm_dedicated_cpu){ .cpu = cpu, .cpu_fd = -1, .features = KVM_DEDICATED_CPU_RUN };
-}
-
-static void set(struct machine *m, int cpu)
-{
-	if (ioctl(m->vcpu, KVM_SET_SLAVE_CPU, cpu)) {
-		printf("FAILED KVM_SET_SLAVE_CPU %d: %s\n", cpu, strerror(errno));
-		exit(1);
-	}
-}
-
-static void errors(int cpu, int online)
+void errors(int cpu, int online)
 {
 	struct kvm_dedicated_cpu d;
 	struct machine m, other;
@@ -197,7 +64,12 @@ static void errors(int cpu, int online)
 	WRONG(features = 0, EINVAL);
 	WRONG(features = KVM_DEDICATED_CPU_IRQ, EINVAL);
 	WRONG(features |= 1ULL << 40, EINVAL);
-	WRONG(cpu_fd = 0, EOPNOTSUPP);
+	WRONG(cpu_fd = m.vcpu, EINVAL);
+	WRONG(cpu_fd = 4000, EBADF);
+	WRONG(cpu_fd = -2, EINVAL);
+	d = wanted(-1);
+	d.cpu_fd = m.vcpu;
+	refused(&m, KVM_SET_DEDICATED_CPU, (unsigned long)&d, EINVAL, "give back, with a descriptor");
 	WRONG(cpu = online, EINVAL);
 	for (int bit = 1; bit < 10; bit++) {
 		d = wanted(cpu);
@@ -229,32 +101,54 @@ static void errors(int cpu, int online)
 	destroy(&m);
 }
 
-static void user(int cpu)
+void user(int cpu)
 {
-	struct machine m;
+	static const uint8_t code[] = { 0xe6, END };
+	int device = open("/dev/dedicated_cpu", O_RDWR | O_CLOEXEC), claimed;
+	struct kvm_dedicated_cpu d;
+	struct machine m, other;
 
+	if (device < 0)
+		err(1, "/dev/dedicated_cpu");
+	if (ioctl(device, DEDICATED_CPU_CLAIM, 4095) >= 0 || errno != EINVAL ||
+	    ioctl(device, DEDICATED_CPU_CLAIM, -1) >= 0 || errno != EINVAL)
+		expect(0, "no such CPU to claim");
+	claimed = ioctl(device, DEDICATED_CPU_CLAIM, cpu);
+	if (claimed < 0)
+		err(1, "DEDICATED_CPU_CLAIM");
+	if (ioctl(device, DEDICATED_CPU_CLAIM, cpu) >= 0 || errno != EBUSY)
+		expect(0, "a CPU is claimed twice");
+	expect(ioctl(claimed, DEDICATED_CPU_NUMBER, 0) == cpu, "the number of a descriptor");
 	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
 		err(1, "setresuid");
 	make(&m, 1);
 	refused(&m, KVM_SET_SLAVE_CPU, (unsigned long)cpu, EPERM, "without CAP_SYS_ADMIN");
+	if (ioctl(device, DEDICATED_CPU_CLAIM, cpu) >= 0 || errno != EPERM)
+		expect(0, "a claim without CAP_SYS_ADMIN");
+
+	/* with a descriptor from somebody who has it */
+	d = wanted(cpu);
+	d.cpu_fd = claimed;
+	refused(&m, KVM_SET_DEDICATED_CPU, (unsigned long)&d, 0, "by a descriptor");
+	d = wanted(cpu);
+	d.cpu_fd = claimed;
+	make(&other, 1);
+	refused(&other, KVM_SET_DEDICATED_CPU, (unsigned long)&d, EBUSY, "a descriptor in use");
+	start(&m, code, sizeof(code));
+	expect(!next(&m) && statistic(&m, "ded_entries"), "a guest there");
+	refused(&m, KVM_SET_SLAVE_CPU, (unsigned long)-1, 0, "give back");
+	d = wanted(cpu + 1);
+	d.cpu_fd = claimed;
+	refused(&other, KVM_SET_DEDICATED_CPU, (unsigned long)&d, EINVAL, "of another CPU");
+	d = wanted(cpu);
+	d.cpu_fd = claimed;
+	refused(&other, KVM_SET_DEDICATED_CPU, (unsigned long)&d, 0, "the next to use it");
+	close(claimed);
+	expect(ioctl(other.vcpu, KVM_GET_SLAVE_CPU, 0) == cpu, "closed, but in use");
+	destroy(&other);
 }
 
-/* One access of the port, or the end. Returns 0 at the end. */
-static int next(struct machine *m)
-{
-	for (;;) {
-		if (ioctl(m->vcpu, KVM_RUN, 0)) {
-			if (errno == EINTR)
-				continue;
-			err(1, "KVM_RUN");
-		}
-		if (m->run->exit_reason != KVM_EXIT_IO)
-			errx(1, "exit reason %u, error %u", m->run->exit_reason, m->run->internal.suberror);
-		return m->run->io.port == PORT;
-	}
-}
-
-static void exits(int cpu, uint32_t n, uint32_t poll_ns)
+void exits(int cpu, uint32_t n, uint32_t poll_ns)
 {
 	/*
 	 *	mov $1, %eax; movd %eax, %xmm1; pxor %xmm0, %xmm0
@@ -325,30 +219,7 @@ static void exits(int cpu, uint32_t n, uint32_t poll_ns)
 static const uint8_t spin_code[] = { 0xfa, 0xeb, 0xfe };
 static const uint8_t halt_code[] = { 0xfa, 0xf4, 0xeb, 0xfd };
 
-static void on_signal(int signal)
-{
-	(void)signal;
-}
-
-/* "a b c": the number of that index in a file of /proc/thread-self. */
-static uint64_t proc(const char *file, int index)
-{
-	char text[1024], *at = text;
-	int fd = open(file, O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (n <= 0)
-		err(1, "%s", file);
-	close(fd);
-	text[n] = 0;
-	if (strrchr(text, ')'))
-		at = strrchr(text, ')') + 2;
-	while (index--)
-		at = strchr(at, ' ') + 1;
-	return strtoull(at, NULL, 10);
-}
-
-static void timing(int cpu, unsigned int ms)
+void timing(int cpu, unsigned int ms)
 {
 	struct itimerspec in = { .it_value = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L } };
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
@@ -380,85 +251,8 @@ static void timing(int cpu, unsigned int ms)
 	destroy(&m);
 }
 
-static struct machine mapped;
-
-static void *runner(void *unused)
-{
-	(void)unused;
-	for (;;)
-		ioctl(mapped.vcpu, KVM_RUN, 0);
-	return NULL;
-}
-
-/* 0: the guest has seen the number within ten seconds. */
-static int seen(uint32_t number)
-{
-	volatile uint32_t *out = (volatile uint32_t *)(mapped.memory + OUT);
-	uint64_t begin = now_ns();
-
-	while (*out != number) {
-		if (now_ns() - begin > 10000000000u)
-			return -1;
-	}
-	return 0;
-}
-
-static void map(int cpu, uint32_t n)
-{
-	/* 1: mov IN, %eax; mov %eax, OUT; jmp 1b */
-	static const uint8_t code[] = { 0x66, 0xa1, 0x00, 0x30, 0x66, 0xa3, 0x00, 0x20, 0xeb, 0xf6 };
-	struct kvm_userspace_memory_region region = { 0 };
-	volatile uint32_t *in;
-	uint64_t entries;
-	pthread_t thread;
-
-	make(&mapped, 1);
-	start(&mapped, code, sizeof(code));
-	in = (volatile uint32_t *)(mapped.memory + IN);
-	if (cpu >= 0)
-		set(&mapped, cpu);
-	if (pthread_create(&thread, NULL, runner, NULL))
-		errx(1, "a thread");
-	for (uint32_t i = 1; i <= n && !bad; i++) {
-		switch (i % 4) {
-		case 0: /* another page */
-			if (madvise(mapped.memory + IN, 4096, MADV_DONTNEED))
-				err(1, "madvise");
-			break;
-		case 1: /* read-only, and back */
-			if (mprotect(mapped.memory + IN, 4096, PROT_READ) ||
-			    mprotect(mapped.memory + IN, 4096, PROT_READ | PROT_WRITE))
-				err(1, "mprotect");
-			break;
-		case 2: /* dirty logging on, or off */
-			region = (struct kvm_userspace_memory_region){
-				.flags = i % 8 == 2 ? KVM_MEM_LOG_DIRTY_PAGES : 0,
-				.memory_size = MEMORY,
-				.userspace_addr = (uintptr_t)mapped.memory,
-			};
-			if (ioctl(mapped.vm, KVM_SET_USER_MEMORY_REGION, &region))
-				err(1, "dirty logging");
-			break;
-		default: /* another page at this address, the old one elsewhere */
-			if (mmap(mapped.memory + IN, 4096, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
-				err(1, "mmap");
-		}
-		*in = i;
-		if (seen(i)) {
-			printf("change %u\nseen %u\n", i, *(volatile uint32_t *)(mapped.memory + OUT));
-			expect(0, "a change of memory that the guest does not see");
-		}
-	}
-	entries = statistic(&mapped, "ded_entries");
-	printf("entries %llu\nkicks %llu\n", (unsigned long long)entries,
-	       (unsigned long long)statistic(&mapped, "ded_kicks"));
-	if (cpu >= 0)
-		expect(entries > n / 2, "the guest ran there");
-}
-
 /* Until somebody ends it. */
-static void forever(int cpu, const uint8_t *code, size_t n)
+static void __attribute__((noreturn)) forever(int cpu, const uint8_t *code, size_t n)
 {
 	struct machine m;
 
@@ -472,6 +266,16 @@ static void forever(int cpu, const uint8_t *code, size_t n)
 		if (ioctl(m.vcpu, KVM_RUN, 0) && errno != EINTR)
 			err(1, "KVM_RUN");
 	}
+}
+
+void spin(int cpu)
+{
+	forever(cpu, spin_code, sizeof(spin_code));
+}
+
+void halt(int cpu)
+{
+	forever(cpu, halt_code, sizeof(halt_code));
 }
 
 int main(int argc, char **argv)
@@ -497,10 +301,18 @@ int main(int argc, char **argv)
 		timing(cpu, n);
 	else if (!strcmp(what, "map") && argc == 4)
 		map(cpu, n);
+	else if (!strcmp(what, "beside") && argc == 5)
+		beside(cpu, (int)n, (uint32_t)strtoul(argv[4], NULL, 0));
+	else if (!strcmp(what, "registers") && argc == 4)
+		registers(cpu, n);
+	else if (!strcmp(what, "ends") && argc == 4)
+		ends(cpu, argv[3]);
+	else if (!strcmp(what, "hostile") && argc == 5)
+		hostile(cpu, n, (uint32_t)strtoul(argv[4], NULL, 0));
 	else if (!strcmp(what, "spin"))
-		forever(cpu, spin_code, sizeof(spin_code));
+		spin(cpu);
 	else if (!strcmp(what, "halt"))
-		forever(cpu, halt_code, sizeof(halt_code));
+		halt(cpu);
 	else
 		errx(2, "no '%s'; see the head of guests.c", what);
 	return bad;
