@@ -46,8 +46,9 @@ enum {
 	RTKVM_CPU_AFFINITY = 1,  /**< everything that can be is moved; new threads may come */
 	RTKVM_CPU_PARTITION = 2, /**< also a cpuset of their own: an isolated partition of
 				  *   cgroup v2, or an exclusive cpuset of v1 */
-	RTKVM_CPU_OFFLINE = 3    /**< taken offline: nothing of Linux runs there, and no vCPU
-				  *   either, unless the kernel has the dedicated run */
+	RTKVM_CPU_OFFLINE = 3    /**< taken offline: nothing of Linux runs there. A vCPU does by
+				  *   rtkvm_vcpu_dedicate() with a kernel that has dedicated CPUs;
+				  *   with another it brings its CPU online again */
 };
 
 /** Flags of a request. */
@@ -201,7 +202,7 @@ RTKVM_API int rtkvm_cpu_lease_get_mode(const struct rtkvm_cpu_lease *lease);
  * @return 0, with the affinity read back; or
  *         - -EINVAL: lease is NULL, tid or index out of range
  *         - -ESRCH: no such thread
- *         - -EOPNOTSUPP: the lease is offline mode; the root is made up; or
+ *         - -EOPNOTSUPP: the CPU is offline; the root is made up; or
  *           the thread's process is in a cgroup below the root, from which
  *           cgroup v2 lets no thread into the partition
  *         - -EPERM, -EACCES: not allowed
@@ -210,6 +211,27 @@ RTKVM_API int rtkvm_cpu_lease_get_mode(const struct rtkvm_cpu_lease *lease);
  * RT class: set-up. Thread safety: one thread at a time per lease.
  */
 RTKVM_API int rtkvm_cpu_lease_add_thread(struct rtkvm_cpu_lease *lease, pid_t tid, int index);
+
+/**
+ * Take a CPU of an offline lease online again, and keep it leased: for a vCPU
+ * that cannot run on a CPU that is offline (rtkvm_vm_go_realtime() does it for
+ * one that was refused). The CPU is then as with RTKVM_CPU_AFFINITY. With the
+ * last one that was offline the mode of the lease becomes what RTKVM_CPU_BEST
+ * gives; until then it stays RTKVM_CPU_OFFLINE.
+ *
+ * @param lease the lease
+ * @param index which CPU, as in rtkvm_cpu_lease_get_cpu()
+ * @return 0, also when it is online already; or
+ *         - -EINVAL: lease is NULL or index out of range
+ *         - -EPERM: the lease came by a descriptor: only who took it can
+ *         - -EBUSY: the CPU is dedicated, a vCPU runs there; or another process
+ *           held the state directory for 10 s
+ *         - -EIO: the kernel refused
+ *         - the journal's errors
+ *
+ * RT class: set-up. Thread safety: one thread at a time per lease.
+ */
+RTKVM_API int rtkvm_cpu_lease_bring_online(struct rtkvm_cpu_lease *lease, uint32_t index);
 
 /**
  * What became of the lease, and what is on its CPUs now: looked at anew. A
@@ -272,6 +294,10 @@ RTKVM_API int rtkvm_cpu_lease_dispatch(struct rtkvm_cpu_lease *lease,
  * @param lease the lease; NULL is ignored and gives 0
  * @param report as in rtkvm_lease_release(); may be NULL
  * @return as rtkvm_lease_release()
+ *
+ * A CPU on which a vCPU still runs cannot come online: it is waited for 5 s,
+ * then reported, with -EIO, and left to the next rtkvm_restore(). Free the VM
+ * and close its vCPUs first.
  *
  * Threads that were put on the CPUs go back to the CPUs that they had. With a
  * target the lease stays as long as the target lives; use

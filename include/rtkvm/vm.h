@@ -8,7 +8,8 @@
  *
  *  1. rtkvm_vm_new()         before the first KVM_CREATE_VCPU
  *  2. rtkvm_vm_edit_cpuid()  before KVM_SET_CPUID2 of each vCPU
- *  3. rtkvm_vcpu_new()       after KVM_CREATE_VCPU, before the first KVM_RUN
+ *  3. rtkvm_vcpu_new()       after KVM_CREATE_VCPU, before the first KVM_RUN;
+ *     rtkvm_vcpu_dedicate()  for a vCPU that gets a CPU of a lease
  *  4. rtkvm_vcpu_enter()     in the vCPU's thread, before its first KVM_RUN
  *  5. rtkvm_vm_go_realtime() when the guest is up, from any thread
  *  6. rtkvm_vcpu_sync()      in the vCPU's thread between two KVM_RUNs
@@ -39,6 +40,7 @@
 #include <stdint.h>
 
 #include <rtkvm/context.h>
+#include <rtkvm/cpu.h>
 #include <rtkvm/plan.h>
 #include <rtkvm/report.h>
 
@@ -69,7 +71,12 @@ enum {
 				       *   steal time, wake-up of spinners, TLB flush, IPI, yield */
 	RTKVM_VM_TSC = 128,           /**< "tsc": invariant TSC and TSC-deadline timer in CPUID */
 	RTKVM_VM_CSTATE_HOLD = 256,   /**< "cstate-hold": no deep C-state while real-time */
-	RTKVM_VM_ALL = 511
+	RTKVM_VM_ALL = 511,           /**< those above */
+	RTKVM_VM_DEDICATED_CPU = 512  /**< "dedicated-cpu": vCPUs named by rtkvm_vcpu_dedicate() run
+				       *   on CPUs that have left Linux. Needs our kernel. What
+				       *   such a guest cannot have is taken from this VM: its
+				       *   PMU (KVM_CAP_PMU_CAPABILITY), and PMU, VMX, SVM and XFD
+				       *   in CPUID */
 };
 
 /** Flags of rtkvm_vm_go_realtime(). */
@@ -191,6 +198,57 @@ RTKVM_API int rtkvm_vm_edit_cpuid(struct rtkvm_vm *vm, struct kvm_cpuid2 *cpuid,
 RTKVM_API int rtkvm_vcpu_new(struct rtkvm_vm *vm, unsigned int index, int vcpu_fd,
 			     struct rtkvm_vcpu **vcpu);
 
+/** How a vCPU gets a CPU. Always initialise with rtkvm_dedicate_options_init(). */
+struct rtkvm_dedicate_options {
+	size_t size;          /**< set by rtkvm_dedicate_options_init() */
+	uint64_t features;    /**< wanted of a CPU that is offline, mask of KVM_DEDICATED_CPU_*
+			       *   of linux/kvm_dedicated.h, RUN among them. What the kernel has
+			       *   not got is left out, see the report. Default: RUN */
+	uint32_t poll_ns;     /**< so long the vCPU's thread looks for an exit before it sleeps,
+			       *   0 to 1000000000. Default 10000, about what sleeping and waking
+			       *   cost: a guest that exits often is served without them, and
+			       *   the thread of one that does not, sleeps */
+	uint32_t pad;         /**< 0 */
+	uint64_t reserved[5]; /**< 0 */
+};
+
+/** Fill in the defaults. size is sizeof(struct rtkvm_dedicate_options). RT-safe. */
+RTKVM_API void rtkvm_dedicate_options_init(struct rtkvm_dedicate_options *options, size_t size);
+
+/**
+ * Phase 3, second half: this vCPU gets that CPU when the VM goes real-time.
+ *
+ * The CPU of an offline lease (RTKVM_CPU_OFFLINE) becomes a dedicated one: the
+ * guest runs there, and nothing of Linux does. The vCPU's thread goes on to call
+ * KVM_RUN and handles each exit, on the CPUs that the process has left; it sleeps
+ * while the guest runs. It is tried in rtkvm_vcpu_enter(), done in the thread's
+ * first rtkvm_vcpu_sync() after rtkvm_vm_go_realtime(), and ended by
+ * rtkvm_vcpu_leave(), by the first rtkvm_vcpu_sync() after
+ * rtkvm_vm_leave_realtime(), or with the vCPU. The plan should have no CPUs for
+ * RTKVM_ROLE_VCPU then, or only CPUs that are online.
+ *
+ * Where that trial failed, rtkvm_vm_go_realtime() fails with RTKVM_STRICT. Without,
+ * it brings the CPU online again (rtkvm_cpu_lease_bring_online()) and puts the
+ * thread there: an ordinary vCPU on a leased CPU. With a lease of another mode it
+ * puts the thread there at once. "dedicated-cpu N" of the report, for the vCPU
+ * with index N, says which of them it is.
+ *
+ * @param vcpu the vCPU; its thread has not entered yet
+ * @param lease the lease; must live longer than the vCPU. Until the VM is freed
+ *        it is used by calls on the VM: have no other thread use it meanwhile
+ * @param index which CPU, as in rtkvm_cpu_lease_get_cpu()
+ * @param options NULL for the defaults
+ * @return 0, or
+ *         - -EINVAL: NULL, index or an option is out of range, or the VM was made
+ *           without RTKVM_VM_DEDICATED_CPU
+ *         - -EBUSY: its thread has entered; or another vCPU of the VM has the CPU
+ *         - -E2BIG: option struct of a newer library
+ *
+ * RT class: set-up. Thread safety: any thread.
+ */
+RTKVM_API int rtkvm_vcpu_dedicate(struct rtkvm_vcpu *vcpu, struct rtkvm_cpu_lease *lease,
+				  uint32_t index, const struct rtkvm_dedicate_options *options);
+
 /**
  * Drop a vCPU (hot-unplug); its thread must have left. NULL is ignored.
  *
@@ -203,7 +261,8 @@ RTKVM_API void rtkvm_vcpu_free(struct rtkvm_vcpu *vcpu);
  * plan and remembers the thread for kicks. Looks at what the guest will see in
  * CPUID (KVM_SET_CPUID2 is done by then), and, when it is entered for the
  * first time, at immediate_exit: one KVM_RUN that comes back at once without
- * running the guest. Entering again with the same thread does nothing.
+ * running the guest. Tries whether the CPU of rtkvm_vcpu_dedicate() can be had,
+ * and gives it back. Entering again with the same thread does nothing.
  *
  * @return 0, or
  *         - -EINVAL: vcpu is NULL
@@ -231,7 +290,7 @@ RTKVM_API int rtkvm_vcpu_leave(struct rtkvm_vcpu *vcpu);
 /**
  * Phase 5: real-time from now. Holds C-states, raises the threads of the
  * plan, and has each vCPU look at its own scheduling at its next
- * rtkvm_vcpu_sync() (kicked). A plan that is real-time already, raised by the
+ * rtkvm_vcpu_sync() (kicked). vCPUs get their CPUs (rtkvm_vcpu_dedicate()). A plan that is real-time already, raised by the
  * caller or by another VM that shares it, stays theirs to lower.
  *
  * @param vm the VM
@@ -251,7 +310,8 @@ RTKVM_API int rtkvm_vm_go_realtime(struct rtkvm_vm *vm, unsigned int flags);
 
 /**
  * Undo phase 5: lowers the threads of the plan if this VM raised it, and lets
- * C-states go. The features of phases 1 and 2 stay: KVM cannot take them back.
+ * C-states go; vCPUs give their dedicated CPUs back. The features of phases 1 and 2
+ * stay: KVM cannot take them back.
  *
  * @return 0, also when the VM is not real-time; -EINVAL for NULL; -EIO as
  *         rtkvm_plan_undo()
@@ -269,10 +329,13 @@ RTKVM_API int rtkvm_vm_leave_realtime(struct rtkvm_vm *vm);
  *         - -EINVAL: vcpu is NULL
  *         - -EPERM: after rtkvm_vm_go_realtime(), this thread is not scheduled
  *           as the plan says, or may not look (told once; see the report)
+ *         - -EIO: the CPU of rtkvm_vcpu_dedicate(), which could be had in
+ *           rtkvm_vcpu_enter(), is refused now (told once; see the report)
  *
  * System calls: none when idle; sched_getattr once after
- * rtkvm_vm_go_realtime().
- * RT class: RT-safe. Thread safety: the vCPU's thread only.
+ * rtkvm_vm_go_realtime(), and ioctl where a dedicated CPU is bound or given back,
+ * which waits for the kernel (some 10 ms).
+ * RT class: RT-safe, but for that. Thread safety: the vCPU's thread only.
  */
 RTKVM_API int rtkvm_vcpu_sync(struct rtkvm_vcpu *vcpu);
 
@@ -322,7 +385,8 @@ RTKVM_API const char *rtkvm_vcpu_stat_name(const struct rtkvm_vcpu *vcpu, unsign
 
 /**
  * What became of each feature, looked at now. After the features, in the
- * order of RTKVM_VM_*, come "vcpu-threads" (scheduling as each vCPU's thread
+ * order of RTKVM_VM_*, come "dedicated-cpu N" for each vCPU of
+ * rtkvm_vcpu_dedicate(), "vcpu-threads" (scheduling as each vCPU's thread
  * saw it), "kick", "immediate-exit" and "stats". A feature that was not asked
  * for is off and no problem.
  *

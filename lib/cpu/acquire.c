@@ -329,7 +329,12 @@ int rtkvm_cpu_lease_add_thread(struct rtkvm_cpu_lease *l, pid_t tid, int index)
 		return rtkvm_fail(l ? l->rt : NULL, EINVAL, "rtkvm_cpu_lease_add_thread", NULL,
 				  !l ? "lease is NULL" : tid < 0 ? "tid is negative" :
 								   "index out of range");
-	if (l->mode == RTKVM_CPU_OFFLINE || l->rt->made_up)
+	cpus = l->cpus;
+	if (index >= 0) {
+		rtkvm_cpus_clear(&cpus);
+		rtkvm_cpus_add(&cpus, (unsigned int)rtkvm_cpu_lease_get_cpu(l, (uint32_t)index));
+	}
+	if ((l->mode == RTKVM_CPU_OFFLINE && !rtkvm_cpus_subset(&cpus, &l->back)) || l->rt->made_up)
 		return rtkvm_fail(l->rt, EOPNOTSUPP, "rtkvm_cpu_lease_add_thread",
 				  "lease with RTKVM_CPU_BEST",
 				  l->rt->made_up ? "a made-up tree has no threads" :
@@ -349,14 +354,44 @@ int rtkvm_cpu_lease_add_thread(struct rtkvm_cpu_lease *l, pid_t tid, int index)
 		if (ret < 0)
 			return ret;
 	}
-	cpus = l->cpus;
-	if (index >= 0) {
-		rtkvm_cpus_clear(&cpus);
-		rtkvm_cpus_add(&cpus, (unsigned int)rtkvm_cpu_lease_get_cpu(l, (uint32_t)index));
-	}
 	ret = set_affinity(l, me.tid, &cpus);
 	if (ret == 0)
 		l->attached[l->attached_count++] = me;
+	return ret;
+}
+
+/*
+ * What has come to the CPUs when they were online again is moved, and the rest is
+ * as if the lease had been taken so. With the lock of the state directory.
+ */
+static int end_offline(struct rtkvm_cpu_lease *l)
+{
+	bool v1;
+	int ret = move_all(l, false, cpu_mode_has_partition(l->rt, &v1) && !v1);
+
+	return ret < 0 ? ret : cpu_mode_enter(l, RTKVM_CPU_BEST);
+}
+
+int rtkvm_cpu_lease_bring_online(struct rtkvm_cpu_lease *l, uint32_t index)
+{
+	int cpu = rtkvm_cpu_lease_get_cpu(l, index), ret;
+
+	if (!l || cpu < 0)
+		return rtkvm_fail(l ? l->rt : NULL, EINVAL, "rtkvm_cpu_lease_bring_online", NULL,
+				  l ? "index out of range" : "lease is NULL");
+	if (l->mode != RTKVM_CPU_OFFLINE || rtkvm_cpus_has(&l->back, (unsigned int)cpu))
+		return 0;
+	if (!l->lease)
+		return rtkvm_fail(l->rt, EPERM, "rtkvm_cpu_lease_bring_online",
+				  "let the process that took it do so",
+				  "the lease came by a descriptor");
+	ret = rtkvm_statedir_lock(l->rt, l->lease->dir_fd, true);
+	if (ret < 0)
+		return ret;
+	ret = cpu_mode_bring_online(l, (unsigned int)cpu);
+	if (ret == 0 && !cpu_mode_any_offline(l))
+		ret = end_offline(l);
+	rtkvm_statedir_unlock(l->lease->dir_fd);
 	return ret;
 }
 

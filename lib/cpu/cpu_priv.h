@@ -97,6 +97,7 @@ struct rtkvm_cpu_lease {
 	uint32_t flags;
 	char partition[32]; /* isolated, root, v1; "": none */
 	struct rtkvm_cpus cpus;
+	struct rtkvm_cpus back;      /* of an offline lease: brought online again */
 	struct rtkvm_cpus rest;      /* where things are moved to */
 	struct rtkvm_cpus nohz_full;
 	bool irqbalance; /* a process of that name was seen */
@@ -139,6 +140,10 @@ void cpu_irq_name(struct rtkvm *rt, unsigned int irq, char *out, size_t size);
 /* modes.c */
 int cpu_mode_enter(struct rtkvm_cpu_lease *l, int wanted);
 bool cpu_mode_has_partition(struct rtkvm *rt, bool *v1);
+/* One CPU online again; 0 or -errno, error recorded. With the lock of the state directory. */
+int cpu_mode_bring_online(struct rtkvm_cpu_lease *l, unsigned int cpu);
+/* Of an offline lease: is one still offline? */
+bool cpu_mode_any_offline(const struct rtkvm_cpu_lease *l);
 
 /* irqbalance.c */
 int cpu_irqbalance_tell(struct rtkvm_cpu_lease *l, const struct rtkvm_cpus *others);

@@ -202,6 +202,34 @@ static int offline(struct rtkvm_cpu_lease *l)
 	return ret;
 }
 
+bool cpu_mode_any_offline(const struct rtkvm_cpu_lease *l)
+{
+	return l->mode == RTKVM_CPU_OFFLINE && !rtkvm_cpus_subset(&l->cpus, &l->back);
+}
+
+int cpu_mode_bring_online(struct rtkvm_cpu_lease *l, unsigned int cpu)
+{
+	struct rtkvm_journal *j = &l->lease->store.journal;
+
+	for (size_t i = j->count; i-- > 0;) {
+		struct rtkvm_change *c = &j->changes[i];
+		bool dedicated;
+
+		if (c->undone || c->kind != RTKVM_CHANGE_KNOB ||
+		    c->knob != RTKVM_KNOB_CPU_ONLINE || c->index != cpu)
+			continue;
+		if (rtkvm_lease_roll_back(l->lease, c) == 0)
+			break;
+		dedicated = rtkvm_cpu_dedicated(l->rt, cpu);
+		return rtkvm_fail(l->rt, dedicated ? EBUSY : EIO, "cpu-online",
+				  dedicated ? "end the vCPU that runs there" :
+					      "see what the kernel says (dmesg)",
+				  "CPU %u does not come online", cpu);
+	}
+	rtkvm_cpus_add(&l->back, cpu);
+	return 0;
+}
+
 int cpu_mode_enter(struct rtkvm_cpu_lease *l, int wanted)
 {
 	l->mode = RTKVM_CPU_AFFINITY;

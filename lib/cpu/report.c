@@ -31,7 +31,7 @@ static void add_cpus(struct rtkvm_cpu_lease *l, struct rtkvm_report *report)
 static void add_mode(struct rtkvm_cpu_lease *l, struct rtkvm_report *report)
 {
 	char now[RTKVM_VALUE_MAX];
-	struct rtkvm_cpus online;
+	struct rtkvm_cpus online, offline;
 
 	switch (l->mode) {
 	case RTKVM_CPU_PARTITION:
@@ -46,10 +46,16 @@ static void add_mode(struct rtkvm_cpu_lease *l, struct rtkvm_report *report)
 					 "partition was %s, and is %.200s", l->partition, now);
 		break;
 	case RTKVM_CPU_OFFLINE:
+		offline = l->cpus;
+		cpus_without(&offline, &l->back);
+		rtkvm_cpus_print_list(&l->back, now, sizeof(now));
 		if (cpu_topology_list(l->rt, "/sys/devices/system/cpu/online", &online) < 0 ||
-		    cpus_meet(&online, &l->cpus))
+		    cpus_meet(&online, &offline))
 			rtkvm_report_add(report, "mode", RTKVM_STATE_OFF, true,
 					 "somebody took a leased CPU online again");
+		else if (*now)
+			rtkvm_report_add(report, "mode", RTKVM_STATE_VERIFIED, false,
+					 "offline, but for %.200s, brought online for vCPUs", now);
 		else
 			rtkvm_report_add(report, "mode", RTKVM_STATE_VERIFIED, false, "offline");
 		break;

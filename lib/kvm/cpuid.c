@@ -105,6 +105,36 @@ static void edit_pv(struct kvm_cpuid2 *cpuid, uint32_t base, const struct rtkvm_
 	e->edx = (e->edx | rules->set_pv_edx) & ~rules->clear_pv_edx;
 }
 
+/*
+ * What a guest on a dedicated CPU cannot have (dedicated-cpu.rst of the kernel
+ * series): nested guests, a PMU, XFD and AMX, which is not used without.
+ */
+static void make_plain(struct kvm_cpuid_entry2 *e)
+{
+	switch (e->function) {
+	case 1:
+		e->ecx &= ~(1U << 5 | 1U << 15); /* VMX, PDCM */
+		break;
+	case 7:
+		if (e->index == 0)
+			e->edx &= ~(1U << 22 | 1U << 24 | 1U << 25); /* AMX */
+		break;
+	case 0xa: /* PMU of Intel */
+		e->eax = e->ebx = e->ecx = e->edx = 0;
+		break;
+	case 0xd:
+		if (e->index == 1)
+			e->eax &= ~(1U << 4); /* XFD */
+		break;
+	case 0x80000001:
+		e->ecx &= ~(1U << 2 | 1U << 23); /* SVM, PMU of AMD */
+		break;
+	case 0x80000022: /* PMU of AMD, version 2 */
+		e->eax &= ~1U;
+		break;
+	}
+}
+
 int rtkvm_cpuid_edit(struct kvm_cpuid2 *cpuid, uint32_t max, const struct rtkvm_cpuid_rules *rules)
 {
 	uint32_t base, free_base, i, missing = 0;
@@ -134,6 +164,8 @@ int rtkvm_cpuid_edit(struct kvm_cpuid2 *cpuid, uint32_t max, const struct rtkvm_
 		add(cpuid, base + 1);
 	if (rules->pv && base && find(cpuid, base + 1) < cpuid->nent)
 		edit_pv(cpuid, base, rules);
+	for (i = 0; rules->plain && i < cpuid->nent; i++)
+		make_plain(&cpuid->entries[i]);
 	i = find(cpuid, 1);
 	if (i < cpuid->nent)
 		cpuid->entries[i].ecx |= rules->set_leaf1_ecx;

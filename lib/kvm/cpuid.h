@@ -50,6 +50,7 @@ struct rtkvm_cpuid_rules {
 	uint32_t clear_pv_eax;
 	uint32_t set_pv_edx;
 	uint32_t clear_pv_edx;
+	bool plain; /* clear what a guest on a dedicated CPU cannot have */
 };
 
 /* 0; -EINVAL: nent > max, or no table at all. */

@@ -101,6 +101,7 @@ static void make_rules(const struct rtkvm_vm *vm, const struct rtkvm_cpuid_bits 
 	bool lapic = rtkvm_vm_has_lapic(vm);
 
 	memset(rules, 0, sizeof(*rules));
+	rules->plain = vm->ded_features != 0;
 	if (vm->opt.features & RTKVM_VM_PV_CPUID)
 		rules_pv(vm, table, rules);
 	if (vm->opt.features & RTKVM_VM_TSC) {

@@ -36,6 +36,7 @@ static const struct {
 	{ RTKVM_VM_PV_CPUID, "pv-cpuid", NULL, rtkvm_pv_look },
 	{ RTKVM_VM_TSC, "tsc", NULL, rtkvm_tsc_look },
 	{ RTKVM_VM_CSTATE_HOLD, "cstate-hold", NULL, rtkvm_cstate_look },
+	{ RTKVM_VM_DEDICATED_CPU, "dedicated-cpu", rtkvm_dedicated_enable, rtkvm_dedicated_look },
 };
 
 _Static_assert(sizeof(table) / sizeof(table[0]) == RTKVM_VM_FEATURES, "one line per feature");

@@ -33,7 +33,7 @@ struct rtkvm_finding {
 void rtkvm_find(struct rtkvm_finding *finding, int state, bool problem, const char *fmt, ...)
 	RTKVM_PRINTF(4, 5);
 
-#define RTKVM_VM_FEATURES 9
+#define RTKVM_VM_FEATURES 10
 
 /* Outcome of running HLT in a probe VM. */
 enum rtkvm_probe {
@@ -66,6 +66,9 @@ struct rtkvm_vm {
 	bool cpuid_edited;
 	struct rtkvm_cpuid_bits edited; /* the table as it was left */
 
+	/* dedicated.c */
+	uint64_t ded_features; /* of KVM's capability; 0: none */
+
 	/* real-time */
 	atomic_bool realtime;
 	bool raised_plan; /* it was us */
@@ -78,6 +81,26 @@ enum rtkvm_sched_seen {
 	RTKVM_SCHED_UNSEEN,
 	RTKVM_SCHED_AS_PLANNED,
 	RTKVM_SCHED_DIFFERS,
+};
+
+/* The CPU that a vCPU gets. */
+struct rtkvm_ded {
+	struct rtkvm_cpu_lease *lease; /* NULL: none was asked for */
+	uint32_t index;
+	int cpu;
+	uint64_t features;
+	uint32_t poll_ns;
+	/* vm->lock */
+	int refused;	  /* by the trial: positive errno; 0: not */
+	bool tried;
+	pid_t ordinary;	  /* the thread that was put there, the CPU being online; 0: none */
+	int ordinary_err; /* why it is not, positive errno */
+	char why[128];	  /* in words */
+	/* written in the vCPU's thread */
+	atomic_bool bound;
+	atomic_int err; /* of binding, positive errno */
+	atomic_ulong active;
+	uint64_t entries0;
 };
 
 struct rtkvm_vcpu {
@@ -99,6 +122,8 @@ struct rtkvm_vcpu {
 	struct rtkvm_cpuid_bits cpuid; /* as the guest sees it */
 	int run_errno;		       /* of KVM_RUN with immediate_exit; 0: not tried */
 	bool signal_unhandled;	       /* kick_signal would end the process, or be ignored */
+
+	struct rtkvm_ded ded;
 
 	/* run time */
 	pid_t pid;
@@ -140,6 +165,21 @@ void rtkvm_x2apic_look(const struct rtkvm_vm *vm, uint32_t feature, struct rtkvm
 void rtkvm_pv_look(const struct rtkvm_vm *vm, uint32_t feature, struct rtkvm_finding *finding);
 void rtkvm_tsc_look(const struct rtkvm_vm *vm, uint32_t feature, struct rtkvm_finding *finding);
 void rtkvm_cstate_look(const struct rtkvm_vm *vm, uint32_t feature, struct rtkvm_finding *finding);
+
+/*
+ * dedicated.c. vm->lock held but for _apply(), which is of the vCPU's thread between
+ * two KVM_RUNs, and _end(), of the thread that frees it or has left it.
+ */
+void rtkvm_dedicated_enable(struct rtkvm_vm *vm, uint32_t feature, struct rtkvm_finding *finding);
+void rtkvm_dedicated_look(const struct rtkvm_vm *vm, uint32_t feature,
+			  struct rtkvm_finding *finding);
+void rtkvm_dedicated_look_vcpu(const struct rtkvm_vcpu *vcpu, struct rtkvm_finding *finding);
+void rtkvm_dedicated_try(struct rtkvm_vcpu *vcpu);
+/* Those that were refused get an ordinary place. */
+void rtkvm_dedicated_fall_back(struct rtkvm_vm *vm);
+void rtkvm_dedicated_place(struct rtkvm_vcpu *vcpu, pid_t tid);
+int rtkvm_dedicated_apply(struct rtkvm_vcpu *vcpu);
+void rtkvm_dedicated_end(struct rtkvm_vcpu *vcpu);
 
 /* cpuid_features.c */
 void rtkvm_cpuid_ask_supported(struct rtkvm_vm *vm);

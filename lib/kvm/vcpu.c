@@ -151,6 +151,7 @@ void rtkvm_vcpu_free(struct rtkvm_vcpu *vcpu)
 			*at = vcpu->next;
 			break;
 		}
+	rtkvm_dedicated_end(vcpu);
 	pthread_mutex_unlock(&vm->lock);
 	close_all(vcpu);
 }
@@ -217,13 +218,16 @@ static int enter(struct rtkvm_vcpu *vcpu)
 	rtkvm_cpuid_read_vcpu(vcpu);
 	look_at_signal(vcpu);
 	try_immediate_exit(vcpu);
+	rtkvm_dedicated_try(vcpu);
 	vcpu->has_entered = true;
 	vcpu->pid = getpid();
 	atomic_store(&vcpu->sched_seen, RTKVM_SCHED_UNSEEN);
 	atomic_store(&vcpu->tid, self);
-	/* plugged in late: its first sync looks at its own scheduling */
-	if (atomic_load(&vm->realtime))
+	/* plugged in late: its first sync looks at its own scheduling, and binds it */
+	if (atomic_load(&vm->realtime)) {
+		rtkvm_dedicated_place(vcpu, self);
 		rtkvm_vcpu_set_pending(vcpu, RTKVM_PENDING_REALTIME);
+	}
 	return 0;
 }
 
@@ -251,6 +255,7 @@ int rtkvm_vcpu_leave(struct rtkvm_vcpu *vcpu)
 	pthread_mutex_lock(&vm->lock);
 	atomic_store(&vcpu->tid, 0);
 	atomic_store(&vcpu->sched_seen, RTKVM_SCHED_UNSEEN);
+	rtkvm_dedicated_end(vcpu);
 	/* -ENOENT: it left by itself */
 	if (vm->plan)
 		ret = rtkvm_thread_leave(vm->plan);
@@ -322,13 +327,16 @@ static int look_at_sched(struct rtkvm_vcpu *vcpu)
 
 static int apply(struct rtkvm_vcpu *vcpu)
 {
-	int saved = errno, ret = 0;
+	int saved = errno, ret = 0, bound;
 	unsigned int what;
 
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	what = atomic_exchange(&vcpu->pending, 0);
-	if (what & RTKVM_PENDING_REALTIME)
+	if (what & RTKVM_PENDING_REALTIME) {
+		bound = rtkvm_dedicated_apply(vcpu);
 		ret = look_at_sched(vcpu);
+		ret = ret < 0 ? ret : bound;
+	}
 	errno = saved;
 	return ret;
 }

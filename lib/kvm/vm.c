@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,6 +20,8 @@
 
 /* Size of struct rtkvm_vm_options in 0.1. */
 #define OPTIONS_MIN sizeof(struct rtkvm_vm_options)
+
+#define FEATURES ((uint32_t)(RTKVM_VM_ALL | RTKVM_VM_DEDICATED_CPU))
 
 void rtkvm_vm_options_init(struct rtkvm_vm_options *options, size_t size)
 {
@@ -81,10 +84,9 @@ static int check_kick_signal(struct rtkvm *rt, int sig)
 
 static int check_options(struct rtkvm *rt, const struct rtkvm_vm_options *opt)
 {
-	if (opt->features & ~(uint32_t)RTKVM_VM_ALL)
+	if (opt->features & ~FEATURES)
 		return rtkvm_fail(rt, EINVAL, "rtkvm_vm_options.features", "use RTKVM_VM_*",
-				  "unknown features 0x%x",
-				  opt->features & ~(uint32_t)RTKVM_VM_ALL);
+				  "unknown features 0x%x", opt->features & ~FEATURES);
 	if (opt->max_exit_us < 0)
 		return rtkvm_fail(rt, EINVAL, "rtkvm_vm_options.max_exit_us", "use 0 or more",
 				  "an exit latency of %d us", opt->max_exit_us);
@@ -280,6 +282,7 @@ static int raise_all(struct rtkvm_vm *vm, bool strict)
 			return ret;
 		}
 	}
+	rtkvm_dedicated_fall_back(vm);
 	atomic_store(&vm->realtime, true);
 	for (struct rtkvm_vcpu *v = vm->vcpus; v; v = v->next)
 		rtkvm_vcpu_set_pending(v, RTKVM_PENDING_REALTIME);
@@ -304,6 +307,14 @@ int rtkvm_vm_go_realtime(struct rtkvm_vm *vm, unsigned int flags)
 	return ret;
 }
 
+/* One that has a CPU gives it back in its own thread. */
+static void leave_vcpu(struct rtkvm_vcpu *v)
+{
+	atomic_store(&v->sched_seen, RTKVM_SCHED_UNSEEN);
+	if (atomic_load(&v->ded.bound))
+		rtkvm_vcpu_set_pending(v, RTKVM_PENDING_REALTIME);
+}
+
 int rtkvm_vm_leave_realtime(struct rtkvm_vm *vm)
 {
 	int ret = 0;
@@ -314,7 +325,7 @@ int rtkvm_vm_leave_realtime(struct rtkvm_vm *vm)
 	if (atomic_load(&vm->realtime)) {
 		atomic_store(&vm->realtime, false);
 		for (struct rtkvm_vcpu *v = vm->vcpus; v; v = v->next)
-			atomic_store(&v->sched_seen, RTKVM_SCHED_UNSEEN);
+			leave_vcpu(v);
 		if (vm->raised_plan)
 			ret = rtkvm_plan_undo(vm->plan, NULL);
 		vm->raised_plan = false;
@@ -367,6 +378,15 @@ int rtkvm_vm_report(struct rtkvm_vm *vm, struct rtkvm_report **out)
 	for (unsigned int i = 0; i < RTKVM_VM_FEATURES; i++) {
 		rtkvm_feature_look(vm, i, &f);
 		rtkvm_report_add(report, rtkvm_feature_name(i), f.state, f.problem, "%s", f.reason);
+	}
+	for (const struct rtkvm_vcpu *v = vm->vcpus; v; v = v->next) {
+		char name[32];
+
+		if (!v->ded.lease)
+			continue;
+		snprintf(name, sizeof(name), "dedicated-cpu %u", v->index);
+		rtkvm_dedicated_look_vcpu(v, &f);
+		rtkvm_report_add(report, name, f.state, f.problem, "%s", f.reason);
 	}
 	for (unsigned int i = 0; i < sizeof(always) / sizeof(always[0]); i++) {
 		always[i].look(vm, &f);

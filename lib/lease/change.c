@@ -278,6 +278,8 @@ const char *rtkvm_change_remedy(const struct rtkvm_change *c, int err)
 	if (c->knob == RTKVM_KNOB_IRQ_AFFINITY && (err == EIO || (err == EPERM && !geteuid())))
 		return "managed by the kernel: keep it off isolated CPUs with the boot parameters "
 		       "isolcpus=managed_irq and irqaffinity";
+	if (c->knob == RTKVM_KNOB_CPU_ONLINE && err == EBUSY)
+		return "a vCPU runs on it, or the kernel changes CPUs: end that VM, then rtkvm restore";
 	if (err == ENOENT)
 		return c->knob == RTKVM_KNOB_IRQ_AFFINITY ? "name an IRQ of /proc/interrupts" :
 							    "this kernel does not have it";

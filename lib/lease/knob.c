@@ -399,5 +399,7 @@ int rtkvm_knob_write(struct rtkvm *rt, int knob, unsigned int index, const char 
 	else if (knob == RTKVM_KNOB_CGROUP_CPUSET)
 		text = with_cpuset(rt, path, *text == '1', list);
 	snprintf(line, sizeof(line), "%s\n", text);
+	if (knob == RTKVM_KNOB_CPU_ONLINE)
+		return rtkvm_cpu_online_write(rt, index, path, line);
 	return rtkvm_file_write_quiet(rt, path, line);
 }

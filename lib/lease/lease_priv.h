@@ -117,6 +117,13 @@ bool rtkvm_knob_is_cpus(int knob);
 bool rtkvm_knob_cpus(int knob, const char *text, struct rtkvm_cpus *cpus);
 bool rtkvm_knob_print_cpus(int knob, const struct rtkvm_cpus *cpus, char out[RTKVM_VALUE_MAX]);
 
+/* dedicated.c: CPUs on which vCPUs run while they are offline. -ENOENT: the kernel has none. */
+int rtkvm_dedicated_cpus(struct rtkvm *rt, struct rtkvm_cpus *cpus);
+bool rtkvm_cpu_dedicated(struct rtkvm *rt, unsigned int cpu);
+/* Write "1" to a CPU's file; one whose vCPU is just ending is waited for. 0 or -errno. */
+#define RTKVM_DEDICATED_WAIT_MS 5000
+int rtkvm_cpu_online_write(struct rtkvm *rt, unsigned int cpu, const char *path, const char *line);
+
 /* places.c: what the kernel does not keep at a fixed path. 0 or -errno, quiet. */
 #define RTKVM_NET_QUEUES 4096 /* per interface, in the index of a knob */
 #define RTKVM_IFNAME_MAX 64

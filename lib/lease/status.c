@@ -101,6 +101,50 @@ static bool add_found(struct rtkvm *rt, struct rtkvm_report *report, const struc
 	}
 }
 
+/* Whose claim has the CPU; NULL: nobody's that can be seen. */
+static const struct rtkvm_found *claimed_by(const struct rtkvm_scan *scan, unsigned int cpu)
+{
+	for (size_t i = 0; i < scan->count; i++) {
+		const struct rtkvm_found *f = &scan->found[i];
+		const struct rtkvm_journal *j = &f->store.journal;
+		struct rtkvm_cpus set;
+
+		if (f->what != RTKVM_FOUND_LIVE && f->what != RTKVM_FOUND_DEAD)
+			continue;
+		for (size_t k = 0; k < j->count; k++)
+			if (j->changes[k].kind == RTKVM_CHANGE_CLAIM && !j->changes[k].undone &&
+			    rtkvm_cpus_parse_list(j->changes[k].after, &set, NULL) == 0 &&
+			    rtkvm_cpus_has(&set, cpu))
+				return f;
+	}
+	return NULL;
+}
+
+/* CPUs on which vCPUs run while Linux has them offline. */
+static void add_dedicated(struct rtkvm *rt, struct rtkvm_report *report,
+			  const struct rtkvm_scan *scan)
+{
+	struct rtkvm_cpus cpus;
+	int cpu = -1;
+
+	if (rtkvm_dedicated_cpus(rt, &cpus) < 0)
+		return; /* a kernel without, or none of our business */
+	while ((cpu = rtkvm_cpus_next(&cpus, (unsigned int)cpu + 1)) >= 0) {
+		const struct rtkvm_found *f = claimed_by(scan, (unsigned int)cpu);
+		char feature[32];
+
+		snprintf(feature, sizeof(feature), "dedicated-cpu %d", cpu);
+		if (f)
+			rtkvm_report_add(report, feature, RTKVM_STATE_VERIFIED, false,
+					 "a vCPU runs there; of lease \"%s\" (pid %d)",
+					 f->store.journal.owner.name,
+					 (int)f->store.journal.owner.pid);
+		else
+			rtkvm_report_add(report, feature, RTKVM_STATE_VERIFIED, false,
+					 "a vCPU runs there; of no lease that is seen here");
+	}
+}
+
 static int status(struct rtkvm *rt, int dir_fd, struct rtkvm_report *report)
 {
 	struct rtkvm_scan scan = { 0 };
@@ -121,6 +165,7 @@ static int status(struct rtkvm *rt, int dir_fd, struct rtkvm_report *report)
 		rtkvm_report_add(report, "journals", RTKVM_STATE_OFF, true, "%s", scan.overflow);
 		refused = true;
 	}
+	add_dedicated(rt, report, &scan);
 	rtkvm_scan_free(&scan);
 	return refused ? rtkvm_fail(rt, EIO, rt->state_dir, "see the report",
 				    "some journals cannot be read") :
@@ -129,6 +174,7 @@ static int status(struct rtkvm *rt, int dir_fd, struct rtkvm_report *report)
 
 int rtkvm_status(struct rtkvm *rt, struct rtkvm_report **out)
 {
+	const struct rtkvm_scan none = { 0 };
 	struct rtkvm_report *report;
 	int dir_fd, ret = 0, given;
 
@@ -145,6 +191,8 @@ int rtkvm_status(struct rtkvm *rt, struct rtkvm_report **out)
 		ret = status(rt, dir_fd, report);
 		rtkvm_statedir_unlock(dir_fd);
 		close(dir_fd);
+	} else {
+		add_dedicated(rt, report, &none);
 	}
 	given = rtkvm_report_finish(report, out);
 	return ret < 0 ? ret : given;

@@ -29,7 +29,7 @@ compile() {
 		case $f in *.c) sources+=("$dir/$f") ;; esac
 	done
 	"${cc[@]}" -shared -fPIC -g -O0 -std=gnu11 -fvisibility=hidden -D_GNU_SOURCE \
-		-DRTKVM_STATEDIR='"/var/lib/rtkvm"' -I"$dir/include" -I"$dir/lib" \
+		-DRTKVM_STATEDIR='"/var/lib/rtkvm"' -I"$dir/include" -I"$dir/lib" -I"$top_srcdir/kernel/uapi" \
 		-Wl,--version-script="$dir/lib/librtkvm.map" -Wl,-soname,librtkvm.so.0 \
 		-o "$dir/library.so" "${sources[@]}" -lm -pthread
 }

@@ -98,7 +98,7 @@ START_TEST(options_are_checked)
 		ck_assert_int_eq(rtkvm_vm_new(rt, g.vm, NULL, &opt, &vm), err); \
 		ck_assert_ptr_null(vm);                                         \
 	} while (0)
-	REFUSED(features, 512, -EINVAL);
+	REFUSED(features, 1024, -EINVAL);
 	REFUSED(max_exit_us, -1, -EINVAL);
 	REFUSED(kick_signal, SIGKILL, -EINVAL);
 	REFUSED(kick_signal, SIGSTOP, -EINVAL);
