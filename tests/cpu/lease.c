@@ -213,6 +213,44 @@ START_TEST(mode)
 }
 END_TEST
 
+/* An offline lease whose CPUs come online one by one becomes what it would have been. */
+static const struct {
+	int cgroup, came_to;
+} online_again[] = {
+	{ CGROUP_NONE, RTKVM_CPU_AFFINITY },
+	{ CGROUP_V1, RTKVM_CPU_PARTITION },
+	{ CGROUP_V2, RTKVM_CPU_PARTITION },
+};
+
+START_TEST(brought_online)
+{
+	struct rtkvm_cpu_lease *lease, *copy;
+
+	machine_free(&m);
+	machine_make(&m, 8, 6, 2, online_again[_i].cgroup);
+	lease = lease_of("6-7", RTKVM_CPU_OFFLINE);
+	assert_file("sys/devices/system/cpu/cpu6/online", "0");
+	ck_assert_int_eq(rtkvm_cpu_lease_bring_online(NULL, 0), -EINVAL);
+	ck_assert_int_eq(rtkvm_cpu_lease_bring_online(lease, 2), -EINVAL);
+	ck_assert_int_eq(rtkvm_cpu_lease_from_fd(m.rt, rtkvm_cpu_lease_fd(lease), &copy), 0);
+	ck_assert_int_eq(rtkvm_cpu_lease_bring_online(copy, 0), -EPERM);
+	ck_assert_int_eq(rtkvm_cpu_lease_release(copy, NULL), 0);
+	ck_assert_int_eq(rtkvm_cpu_lease_bring_online(lease, 0), 0);
+	ck_assert_int_eq(rtkvm_cpu_lease_bring_online(lease, 0), 0);
+	assert_file("sys/devices/system/cpu/cpu6/online", "1");
+	assert_file("sys/devices/system/cpu/cpu7/online", "0");
+	assert_file(IRQ1, "0-5"); /* still leased */
+	ck_assert_int_eq(rtkvm_cpu_lease_get_mode(lease), RTKVM_CPU_OFFLINE);
+	ck_assert_int_eq(rtkvm_cpu_lease_bring_online(lease, 1), 0);
+	assert_file("sys/devices/system/cpu/cpu7/online", "1");
+	assert_file(IRQ1, "0-5");
+	ck_assert_int_eq(rtkvm_cpu_lease_get_mode(lease), online_again[_i].came_to);
+	rtkvm_report_free(report_of(lease, 0));
+	release(lease, 0);
+	machine_assert_as_before(&m);
+}
+END_TEST
+
 /* Someone dissolves the partition: seen, and its remains are still removed. */
 START_TEST(lost_partition)
 {
@@ -414,6 +452,8 @@ Suite *rtkvm_suite(void)
 	tcase_add_loop_test(tc, any_order, 0, 2);
 	tcase_add_test(tc, others_change_things);
 	tcase_add_loop_test(tc, mode, 0, sizeof(modes) / sizeof(modes[0]));
+	tcase_add_loop_test(tc, brought_online, 0,
+			    sizeof(online_again) / sizeof(online_again[0]));
 	tcase_add_test(tc, lost_partition);
 	tcase_add_test(tc, descriptor);
 	tcase_add_test(tc, drift_is_noticed);

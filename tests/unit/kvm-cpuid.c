@@ -216,6 +216,45 @@ static struct rtkvm *tree(const char *root)
 	return rt;
 }
 
+/* What a guest on a dedicated CPU cannot have is cleared, in that case only, and nothing else. */
+START_TEST(without_what_cannot_be_had)
+{
+	static const struct kvm_cpuid_entry2 before[] = {
+		{ .function = 1, .ecx = 0xffffffff, .edx = 0xffffffff },
+		{ .function = 7, .ebx = 0xffffffff, .edx = 0xffffffff },
+		{ .function = 7, .index = 1, .edx = 0xffffffff },
+		{ .function = 0xa, .eax = 0x07300404, .ebx = 1, .edx = 0x603 },
+		{ .function = 0xd, .eax = 0xffffffff },
+		{ .function = 0xd, .index = 1, .eax = 0x1f },
+		{ .function = 0x80000001, .ecx = 0xffffffff, .edx = 0xffffffff },
+		{ .function = 0x80000022, .eax = 7 },
+	};
+	static const struct kvm_cpuid_entry2 after[] = {
+		{ .function = 1, .ecx = 0xffff7fdf, .edx = 0xffffffff },
+		{ .function = 7, .ebx = 0xffffffff, .edx = 0xfcbfffff },
+		{ .function = 7, .index = 1, .edx = 0xffffffff },
+		{ .function = 0xa },
+		{ .function = 0xd, .eax = 0xffffffff },
+		{ .function = 0xd, .index = 1, .eax = 0xf },
+		{ .function = 0x80000001, .ecx = 0xff7ffffb, .edx = 0xffffffff },
+		{ .function = 0x80000022, .eax = 6 },
+	};
+	struct rtkvm_cpuid_rules rules = { .plain = false };
+	struct kvm_cpuid2 *t = new_table();
+
+	t->nent = sizeof(before) / sizeof(before[0]);
+	memcpy(t->entries, before, sizeof(before));
+	ck_assert_int_eq(rtkvm_cpuid_edit(t, ROOM, &rules), 0);
+	ck_assert_int_eq(memcmp(t->entries, before, sizeof(before)), 0);
+	rules.plain = true;
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(rtkvm_cpuid_edit(t, ROOM, &rules), 0);
+		ck_assert_int_eq(memcmp(t->entries, after, sizeof(after)), 0);
+	}
+	free(t);
+}
+END_TEST
+
 START_TEST(cstate)
 {
 	const char *dir = test_tmpdir();
@@ -250,6 +289,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(tc, no_room);
 	tcase_add_test(tc, malformed);
 	tcase_add_test(tc, does_not_invent);
+	tcase_add_test(tc, without_what_cannot_be_had);
 	suite_add_tcase(suite, tc);
 	tc = tcase_create("cstate");
 	tcase_add_test(tc, cstate);
