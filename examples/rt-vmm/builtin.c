@@ -227,7 +227,8 @@ static int measure(struct run *r)
 	int64_t tick_ms = r->config->interval_us / 1000 + 1;
 	int rc;
 
-	rc = run_wait(r, PHASE_UP, BOOT_LIMIT_MS + BOOT_LIMIT_TICKS * tick_ms, "the guest did not come up");
+	rc = run_wait(r, PHASE_UP, r->config->boot_limit_s ? r->config->boot_limit_s * 1000LL :
+		      BOOT_LIMIT_MS + BOOT_LIMIT_TICKS * tick_ms, "the guest did not come up");
 	if (rc != STATUS_OK)
 		return rc;
 	if (t->guest_up && t->guest_up(r) < 0)
@@ -238,12 +239,14 @@ static int measure(struct run *r)
 	poll(NULL, 0, SETTLE_MS);
 	if (t->describe)
 		t->describe(r, false);
+	readback_time(r, false);
 	for (unsigned int i = 0; i < r->machine.vcpus; i++)
 		__atomic_store_n(&r->machine.vcpu[i].ctl->go, 1, __ATOMIC_RELEASE);
 	rc = run_wait(r, PHASE_DONE, r->config->duration_s * 1000LL + GRACE_MS,
 		      "the guest did not finish");
 	if (rc != STATUS_OK)
 		return rc;
+	readback_time(r, true);
 	sum_up(r);
 	if (t->describe)
 		t->describe(r, true);

@@ -34,6 +34,11 @@ struct config {
 	bool huge_pages;        /* guest memory in pages of 2 MiB that were set aside */
 	bool host_knobs;        /* take a lease for IRQ and workqueue affinities */
 	unsigned int halt_poll_ns;
+	cpu_set_t dedicated_cpus; /* that leave Linux, for the first vCPUs */
+	unsigned int dedicated; /* how many */
+	unsigned int boot_limit_s; /* run: until the guest is up; 0: a few seconds */
+	bool strict;            /* fail when a feature is off */
+	int64_t poll_ns;        /* of a dedicated vCPU's thread; -1: the library's choice */
 	cpu_set_t usable_cpus;  /* all that this process may use */
 	cpu_set_t vcpu_cpus;    /* where vCPUs run when tuned */
 	cpu_set_t other_cpus;   /* and all other threads */
@@ -69,5 +74,8 @@ int cpus_parse(const char *text, cpu_set_t *cpus);
  * rest to all other threads. The first CPU usually takes the interrupts.
  */
 int cpus_choose(struct config *config, const char *list);
+
+/* The CPUs on which the thread of a vCPU runs when tuned. */
+const cpu_set_t *cpus_of_vcpu(const struct config *config, unsigned int index);
 
 #endif

@@ -71,10 +71,17 @@ int cpus_parse(const char *text, cpu_set_t *cpus)
 int cpus_choose(struct config *config, const char *list)
 {
 	cpu_set_t *mine = &config->usable_cpus;
-	unsigned int wanted = config->vcpus;
+	unsigned int wanted = config->vcpus - config->dedicated;
+	cpu_set_t both;
 
 	if (sched_getaffinity(0, sizeof(*mine), mine) < 0)
 		return fail("sched_getaffinity: %m");
+	CPU_AND(&both, mine, &config->dedicated_cpus);
+	if (!CPU_EQUAL(&both, &config->dedicated_cpus))
+		return fail("--dedicate: this process may only use CPUs %s", cpus_text(mine));
+	CPU_XOR(mine, mine, &config->dedicated_cpus);
+	if (!CPU_COUNT(mine))
+		return fail("--dedicate: one CPU at least has to stay with Linux");
 	if (list) {
 		cpu_set_t usable;
 
@@ -96,4 +103,9 @@ int cpus_choose(struct config *config, const char *list)
 	if (!CPU_COUNT(&config->other_cpus))
 		config->other_cpus = *mine;
 	return 0;
+}
+
+const cpu_set_t *cpus_of_vcpu(const struct config *config, unsigned int index)
+{
+	return index < config->dedicated ? &config->other_cpus : &config->vcpu_cpus;
 }

@@ -138,6 +138,10 @@ void print_settings(const struct result *result)
 	for (uint32_t i = 0; i < result->features; i++)
 		printf("  %-16s %-13s %s\n", result->feature[i].name, result->feature[i].state,
 		       result->feature[i].reason);
+	if (result->notes)
+		printf("\nSeen meanwhile, without the library\n");
+	for (uint32_t i = 0; i < result->notes; i++)
+		printf("  %s\n", result->note[i]);
 	if (result->left_out)
 		printf("\nLeft out, or not as well as asked\n");
 	for (uint32_t i = 0; i < result->left_out; i++)

@@ -208,6 +208,7 @@ static int guest_up(struct run *r)
 	rc = run_apply(r);
 	if (rc == STATUS_OK && t->describe)
 		t->describe(r, false);
+	readback_time(r, false);
 	return rc;
 }
 
@@ -254,6 +255,7 @@ static int linux_lead(struct run *r)
 		rc = run_wait(r, PHASE_DONE, config->limit_s * 1000LL, "the guest did not end");
 	if (rc == STATUS_OK) {
 		rc = ended(r);
+		readback_time(r, true);
 		if (r->result->complete && r->tuning->describe)
 			r->tuning->describe(r, true);
 		return rc;

@@ -118,7 +118,7 @@ int main(int argc, char **argv)
 	struct linux_config guest = { .memory_mib = 256, .boot_limit_s = 60 };
 	struct config config = {
 		.kvm = "/dev/kvm", .vcpus = 1, .interval_us = 1000, .work_us = 100,
-		.rounds = 18, .limit_s = 110, .output = "rt-vmm-demo", .host_knobs = true,
+		.rounds = 18, .limit_s = 110, .output = "rt-vmm-demo", .host_knobs = true, .poll_ns = -1,
 	};
 	const char *name = argc > 1 ? argv[1] : "";
 	int command = command_of(name);

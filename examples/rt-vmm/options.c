@@ -24,10 +24,15 @@ const char options_usage[] =
 	"  --rt PLAN           thread plan; run: use librtkvm with it [demo: maxprio=80,policy=ff]\n"
 	"  --halt-poll NS      with librtkvm: longest halt polling of this VM [0]\n"
 	"  --no-lease          with librtkvm: leave IRQs and workers of the host where they are\n"
+	"  --dedicate LIST     with librtkvm: CPUs that leave Linux, for the first vCPUs one each\n"
+	"  --poll NS           of those: so long their threads look for an exit before they\n"
+	"                      sleep [10000]\n"
+	"  --strict            with librtkvm: fail when something that was asked for is off\n"
 	"  --kvm PATH|fd:N     KVM device, or an open descriptor of it [/dev/kvm]\n"
 	"  --huge-pages        guest memory in pages of 2 MiB that were set aside\n"
 	"                      (sysctl vm.nr_hugepages)\n"
 	"run:\n"
+	"  --boot-limit S      how long the guest may take to come up, 1 to 86400 [about 5]\n"
 	"  --by-hand           chrt, taskset and mlockall instead of librtkvm\n"
 	"  --histogram FILE    write it; .hgrm, .json, .txt, else cyclictest's format; up to 4\n"
 	"  --break-guest HOW   for tests: hang, trap or shutdown\n"
@@ -72,6 +77,7 @@ static bool number(const char *option, const char *text, unsigned int min, unsig
 
 enum { O_VCPUS = 1, O_KERNEL, O_INITRD, O_APPEND, O_MEMORY, O_MARKER, O_BOOT_LIMIT, O_LIMIT, O_DATA,
        O_REPORT, O_ANY_KVM, O_HUGE_PAGES, O_INTERVAL, O_WORK, O_DURATION, O_CPUS, O_RT, O_HALT_POLL, O_NO_LEASE, O_KVM,
+       O_DEDICATE, O_POLL, O_STRICT,
        O_BY_HAND, O_HISTOGRAM, O_ROUNDS, O_OUTPUT, O_JSON, O_BREAK_GUEST,
        O_HELP };
 
@@ -84,6 +90,9 @@ static const struct option options[] = {
 	{ "rt", required_argument, NULL, O_RT },
 	{ "halt-poll", required_argument, NULL, O_HALT_POLL },
 	{ "no-lease", no_argument, NULL, O_NO_LEASE },
+	{ "dedicate", required_argument, NULL, O_DEDICATE },
+	{ "poll", required_argument, NULL, O_POLL },
+	{ "strict", no_argument, NULL, O_STRICT },
 	{ "kvm", required_argument, NULL, O_KVM },
 	{ "by-hand", no_argument, NULL, O_BY_HAND },
 	{ "histogram", required_argument, NULL, O_HISTOGRAM },
@@ -123,8 +132,6 @@ static bool take_linux_option(struct linux_config *c, int option, const char *ar
 	case O_MARKER:
 		c->marker = arg;
 		return true;
-	case O_BOOT_LIMIT:
-		return number("boot-limit", arg, 1, 86400, &c->boot_limit_s);
 	case O_LIMIT:
 		return number("limit", arg, 0, 86400, &c->limit_s);
 	case O_DATA:
@@ -143,7 +150,12 @@ static bool take_linux_option(struct linux_config *c, int option, const char *ar
 
 static bool take_option(struct config *c, int option, const char *arg, const char **cpus)
 {
+	unsigned int ns;
+
 	switch (option) {
+	case O_BOOT_LIMIT:
+		return number("boot-limit", arg, 1, 86400, c->linux_guest ?
+			      &c->linux_guest->boot_limit_s : &c->boot_limit_s);
 	case O_VCPUS:
 		return number("vcpus", arg, 1, GUEST_MAX_VCPUS, &c->vcpus);
 	case O_INTERVAL:
@@ -165,6 +177,19 @@ static bool take_option(struct config *c, int option, const char *arg, const cha
 		return true;
 	case O_NO_LEASE:
 		c->host_knobs = false;
+		return true;
+	case O_DEDICATE:
+		if (cpus_parse(arg, &c->dedicated_cpus) < 0)
+			return false;
+		c->dedicated = (unsigned int)CPU_COUNT(&c->dedicated_cpus);
+		return true;
+	case O_POLL:
+		if (!number("poll", arg, 0, 1000000000, &ns))
+			return false;
+		c->poll_ns = ns;
+		return true;
+	case O_STRICT:
+		c->strict = true;
 		return true;
 	case O_KVM:
 		c->kvm = arg;
@@ -215,6 +240,21 @@ static bool check_linux(const struct config *c)
 	return true;
 }
 
+static bool check_dedicated(const struct config *c)
+{
+	if (!c->dedicated)
+		return true;
+	if (!c->plan) {
+		fail("--dedicate: with --rt only");
+		return false;
+	}
+	if (c->dedicated > c->vcpus) {
+		fail("--dedicate: %u CPUs for %u vCPUs", c->dedicated, c->vcpus);
+		return false;
+	}
+	return true;
+}
+
 bool options_parse(struct config *c, int argc, char **argv)
 {
 	const char *cpus = NULL;
@@ -240,7 +280,7 @@ bool options_parse(struct config *c, int argc, char **argv)
 		fail("--by-hand and --rt: one of them");
 		return false;
 	}
-	if (c->linux_guest && !check_linux(c))
+	if (!check_dedicated(c) || (c->linux_guest && !check_linux(c)))
 		return false;
 	return cpus_choose(c, cpus) == 0;
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "run.h"
@@ -110,4 +111,64 @@ void readback_cstate(struct result *result, int max_exit_us)
 		close(fd);
 	snprintf(asked, sizeof(asked), "exit latency <= %d us", max_exit_us);
 	result_setting(result, "C-states", asked, got, readable && value <= max_exit_us);
+}
+
+static void observe(struct run *r, unsigned int i, struct observed *o)
+{
+	int stats_fd = r->machine.vcpu[i].stats_fd;
+	struct timespec now;
+	long long ran = 0;
+	char path[64];
+	FILE *f;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	o->at = now.tv_sec * 1000000000LL + now.tv_nsec;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", (int)atomic_load(&r->vcpu[i].tid));
+	f = fopen(path, "re");
+	o->ran = f && fscanf(f, "%lld", &ran) == 1 ? ran : -1;
+	if (f)
+		fclose(f);
+	o->guest_ns = kvm_stat(stats_fd, "ded_guest_ns");
+	o->entries = kvm_stat(stats_fd, "ded_entries");
+}
+
+static void note_cpus(struct result *result, const char *name)
+{
+	char path[64], list[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/%s", name);
+	f = fopen(path, "re");
+	if (!f)
+		return;
+	if (!fgets(list, sizeof(list), f))
+		list[0] = '\0';
+	list[strcspn(list, "\n")] = '\0';
+	fclose(f);
+	result_note(result, "CPUs %s: %s", name, *list ? list : "none");
+}
+
+void readback_time(struct run *r, bool final)
+{
+	for (unsigned int i = 0; i < r->machine.vcpus; i++) {
+		struct observed now, *first = &r->vcpu[i].seen;
+
+		observe(r, i, &now);
+		if (!final) {
+			*first = now;
+			continue;
+		}
+		if (now.ran >= 0)
+			result_note(r->result, "vCPU %u: thread ran %lld of %lld us", i,
+				    (long long)(now.ran - first->ran) / 1000,
+				    (long long)(now.at - first->at) / 1000);
+		if (now.entries >= 0)
+			result_note(r->result, "vCPU %u: entered %lld times on a dedicated CPU, %lld us there",
+				    i, (long long)(now.entries - first->entries),
+				    (long long)(now.guest_ns - first->guest_ns) / 1000);
+	}
+	if (!final)
+		return;
+	note_cpus(r->result, "online");
+	note_cpus(r->result, "dedicated");
 }

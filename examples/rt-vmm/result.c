@@ -49,6 +49,17 @@ void result_feature(struct result *result, const char *name, const char *state, 
 	copy(f->reason, sizeof(f->reason), reason);
 }
 
+void result_note(struct result *result, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (result->notes == ROOM(result->note))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(result->note[result->notes++], sizeof(result->note[0]), fmt, ap);
+	va_end(ap);
+}
+
 void result_left_out(struct result *result, const char *fmt, ...)
 {
 	char text[sizeof(result->omission[0])];

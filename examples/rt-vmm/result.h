@@ -40,8 +40,10 @@ struct result {
 	uint32_t settings;
 	uint32_t features;
 	uint32_t left_out;
+	uint32_t notes;
 	struct setting setting[32];
 	struct feature feature[40];
+	char note[16][160];   /* what was seen */
 	char omission[8][320];  /* what was asked for and could not be done, and why */
 };
 
@@ -57,6 +59,9 @@ void result_setting(struct result *result, const char *what, const char *asked, 
 
 void result_feature(struct result *result, const char *name, const char *state,
 		    const char *reason);
+
+void result_note(struct result *result, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Note what was left out, once. */
 void result_left_out(struct result *result, const char *fmt, ...)

@@ -22,6 +22,7 @@ struct rt {
 	struct rtkvm_vcpu *vcpu[GUEST_MAX_VCPUS];
 	struct rtkvm_watch *watch;
 	struct rtkvm_lease *lease;
+	struct rtkvm_cpu_lease *cpus; /* offline: of the dedicated vCPUs */
 	struct host_moved moved;
 };
 
@@ -42,12 +43,18 @@ static struct rtkvm_plan *make_plan(struct run *r, const char *text)
 
 	if (rtkvm_plan_parse(rt->ctx, text, &plan) < 0)
 		return NULL;
-	if (rtkvm_plan_set_role_cpus(plan, RTKVM_ROLE_VCPU, vcpus) < 0 ||
+	/* with dedicated vCPUs not all threads of the role have the same CPUs: rt_vcpu_enter() */
+	if ((!r->config->dedicated &&
+	     rtkvm_plan_set_role_cpus(plan, RTKVM_ROLE_VCPU, vcpus) < 0) ||
 	    rtkvm_plan_set_role_cpus(plan, RTKVM_ROLE_MAIN, others) < 0 ||
 	    rtkvm_plan_set_role_cpus(plan, RTKVM_ROLE_IO, others) < 0) {
 		rtkvm_plan_free(plan);
 		return NULL;
 	}
+	/* a thread whose guest runs elsewhere does not spin: it sleeps, or handles an exit */
+	if (r->config->dedicated == r->config->vcpus)
+		rtkvm_plan_allow(plan, RTKVM_GUARD_OVERCOMMIT | RTKVM_GUARD_KTHREADS |
+					RTKVM_GUARD_THROTTLE);
 	return plan;
 }
 
@@ -71,6 +78,22 @@ static int choose_plan(struct run *r)
 	return rt->plan ? 0 : fail("%s", rtkvm_last_error());
 }
 
+/* Take the CPUs of the dedicated vCPUs offline. */
+static int lease_cpus(struct run *r)
+{
+	struct rt *rt = r->tuning_state;
+	struct rtkvm_cpu_request request;
+
+	if (!r->config->dedicated)
+		return 0;
+	rtkvm_cpu_request_init(&request, sizeof(request));
+	request.name = "rt-vmm-cpus";
+	request.cpus = cpus_text(&r->config->dedicated_cpus);
+	request.mode = RTKVM_CPU_OFFLINE;
+	return rtkvm_cpu_lease_acquire(rt->ctx, &request, &rt->cpus) < 0 ?
+	       fail("%s", rtkvm_last_error()) : 0;
+}
+
 static int rt_begin(struct run *r)
 {
 	struct rt *rt = calloc(1, sizeof(*rt));
@@ -84,7 +107,7 @@ static int rt_begin(struct run *r)
 	options.log_arg = r->result;
 	if (rtkvm_new(&options, &rt->ctx) < 0)
 		return fail("%s", rtkvm_last_error());
-	if (choose_plan(r) < 0)
+	if (lease_cpus(r) < 0 || choose_plan(r) < 0)
 		return -1;
 	return rtkvm_thread_enter(rt->plan, RTKVM_ROLE_MAIN) < 0 ?
 	       fail("%s", rtkvm_last_error()) : 0;
@@ -99,7 +122,10 @@ static int rt_vm_created(struct run *r)
 	options.halt_poll_ns = r->config->halt_poll_ns;
 	options.kick_signal = KICK_SIGNAL;
 	options.kvm_fd = r->config->kvm_fd;
-	options.dedicated = (unsigned int)CPU_COUNT(&r->config->vcpu_cpus) >= r->config->vcpus;
+	options.dedicated = (unsigned int)CPU_COUNT(&r->config->vcpu_cpus) + r->config->dedicated >=
+			    r->config->vcpus;
+	if (r->config->dedicated)
+		options.features |= RTKVM_VM_DEDICATED_CPU;
 	return rtkvm_vm_new(rt->ctx, r->machine.vm_fd, rt->plan, &options, &rt->vm) < 0 ?
 	       fail("%s", rtkvm_last_error()) : 0;
 }
@@ -116,8 +142,16 @@ static int rt_vcpu_created(struct run *r, unsigned int index)
 {
 	struct rt *rt = r->tuning_state;
 	int fd = r->machine.vcpu[index].fd;
+	struct rtkvm_dedicate_options options;
 
-	return rtkvm_vcpu_new(rt->vm, index, fd, &rt->vcpu[index]) < 0 ?
+	if (rtkvm_vcpu_new(rt->vm, index, fd, &rt->vcpu[index]) < 0)
+		return fail("%s", rtkvm_last_error());
+	if (index >= r->config->dedicated)
+		return 0;
+	rtkvm_dedicate_options_init(&options, sizeof(options));
+	if (r->config->poll_ns >= 0)
+		options.poll_ns = (uint32_t)r->config->poll_ns;
+	return rtkvm_vcpu_dedicate(rt->vcpu[index], rt->cpus, index, &options) < 0 ?
 	       fail("%s", rtkvm_last_error()) : 0;
 }
 
@@ -125,6 +159,9 @@ static int rt_vcpu_enter(struct run *r, unsigned int index)
 {
 	struct rt *rt = r->tuning_state;
 
+	if (r->config->dedicated &&
+	    sched_setaffinity(0, sizeof(cpu_set_t), cpus_of_vcpu(r->config, index)) < 0)
+		return fail("CPUs of vCPU %u: %m", index);
 	return rtkvm_vcpu_enter(rt->vcpu[index]) < 0 ? fail("%s", rtkvm_last_error()) : 0;
 }
 
@@ -147,7 +184,7 @@ static void clear_cpus(struct run *r)
 {
 	struct rt *rt = r->tuning_state;
 
-	if (!r->config->host_knobs ||
+	if (!r->config->host_knobs || !CPU_COUNT(&r->config->vcpu_cpus) ||
 	    CPU_EQUAL(&r->config->other_cpus, &r->config->usable_cpus))
 		return;
 	if (rtkvm_lease_new(rt->ctx, "rt-vmm", &rt->lease) < 0) {
@@ -162,7 +199,9 @@ static int rt_guest_up(struct run *r)
 	struct rt *rt = r->tuning_state;
 
 	clear_cpus(r);
-	if (rtkvm_vm_go_realtime(rt->vm, 0) < 0) {
+	if (rtkvm_vm_go_realtime(rt->vm, r->config->strict ? RTKVM_STRICT : 0) < 0) {
+		if (r->config->strict)
+			return fail("%s", rtkvm_last_error());
 		result_left_out(r->result, "real-time: %s", rtkvm_last_error());
 		r->result->degraded = true;
 	}
@@ -227,7 +266,7 @@ static void rt_describe(struct run *r, bool final)
 
 		who[5] = (char)('0' + i);
 		describe_thread(r, who, atomic_load(&r->vcpu[i].tid), RTKVM_ROLE_VCPU,
-				&r->config->vcpu_cpus);
+				cpus_of_vcpu(r->config, i));
 	}
 	rtkvm_plan_get_role(rt->plan, RTKVM_ROLE_VCPU, &vcpu);
 	if (vcpu.policy != RTKVM_POLICY_TS)
@@ -246,6 +285,17 @@ static void rt_describe(struct run *r, bool final)
 	describe_features(r);
 }
 
+/* What was not given back; frees the report. */
+static void say_left(struct rtkvm_report *report)
+{
+	for (const struct rtkvm_report_item *item = NULL;
+	     (item = rtkvm_report_next(report, item));)
+		if (rtkvm_report_item_problem(item))
+			fail("not given back: %s: %s", rtkvm_report_item_feature(item),
+			     rtkvm_report_item_reason(item));
+	rtkvm_report_free(report);
+}
+
 static void rt_end(struct run *r)
 {
 	struct rt *rt = r->tuning_state;
@@ -258,12 +308,11 @@ static void rt_end(struct run *r)
 	rtkvm_plan_free(rt->plan);
 	if (rt->lease && rtkvm_lease_release(rt->lease, &report) < 0)
 		fail("%s", rtkvm_last_error());
-	for (const struct rtkvm_report_item *item = NULL;
-	     (item = rtkvm_report_next(report, item));)
-		if (rtkvm_report_item_problem(item))
-			fail("not given back: %s: %s", rtkvm_report_item_feature(item),
-			     rtkvm_report_item_reason(item));
-	rtkvm_report_free(report);
+	say_left(report);
+	report = NULL;
+	if (rt->cpus && rtkvm_cpu_lease_release(rt->cpus, &report) < 0)
+		fail("%s", rtkvm_last_error());
+	say_left(report);
 	rtkvm_free(rt->ctx);
 	free(rt);
 	r->tuning_state = NULL;

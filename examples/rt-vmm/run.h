@@ -32,6 +32,10 @@ struct vcpu_thread {
 	atomic_int phase;
 	atomic_uint rounds;          /* times round the loop of KVM_RUN */
 	int64_t exits, halts, polls; /* counters: at the start, then of the measured part */
+	struct observed {
+		int64_t at, ran;     /* ns: the time, and what the thread had of a CPU */
+		int64_t guest_ns, entries; /* on a dedicated CPU */
+	} seen;
 };
 
 struct run;
@@ -106,5 +110,8 @@ void readback_sched(struct result *result, const char *who, pid_t tid, int polic
 void readback_cpus(struct result *result, const char *who, pid_t tid, const cpu_set_t *cpus);
 void readback_locked(struct result *result, size_t at_least);
 void readback_cstate(struct result *result, int max_exit_us);
+
+/* Where the time of the vCPUs goes, from the first call to the final one. */
+void readback_time(struct run *run, bool final);
 
 #endif
