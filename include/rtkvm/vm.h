@@ -198,6 +198,12 @@ RTKVM_API int rtkvm_vm_edit_cpuid(struct rtkvm_vm *vm, struct kvm_cpuid2 *cpuid,
 RTKVM_API int rtkvm_vcpu_new(struct rtkvm_vm *vm, unsigned int index, int vcpu_fd,
 			     struct rtkvm_vcpu **vcpu);
 
+/** Flags of struct rtkvm_dedicate_options. */
+enum {
+	RTKVM_DEDICATE_NO_FALLBACK = 1 /**< rtkvm_vm_go_realtime() fails, also without RTKVM_STRICT,
+					*   when the CPU cannot be had */
+};
+
 /** How a vCPU gets a CPU. Always initialise with rtkvm_dedicate_options_init(). */
 struct rtkvm_dedicate_options {
 	size_t size;          /**< set by rtkvm_dedicate_options_init() */
@@ -208,7 +214,7 @@ struct rtkvm_dedicate_options {
 			       *   0 to 1000000000. Default 10000, about what sleeping and waking
 			       *   cost: a guest that exits often is served without them, and
 			       *   the thread of one that does not, sleeps */
-	uint32_t pad;         /**< 0 */
+	uint32_t flags;       /**< 0 or RTKVM_DEDICATE_NO_FALLBACK */
 	uint64_t reserved[5]; /**< 0 */
 };
 
@@ -227,8 +233,8 @@ RTKVM_API void rtkvm_dedicate_options_init(struct rtkvm_dedicate_options *option
  * rtkvm_vm_leave_realtime(), or with the vCPU. The plan should have no CPUs for
  * RTKVM_ROLE_VCPU then, or only CPUs that are online.
  *
- * Where that trial failed, rtkvm_vm_go_realtime() fails with RTKVM_STRICT. Without,
- * it brings the CPU online again (rtkvm_cpu_lease_bring_online()) and puts the
+ * Where that trial failed, rtkvm_vm_go_realtime() fails with RTKVM_STRICT or
+ * RTKVM_DEDICATE_NO_FALLBACK. Without, it brings the CPU online again (rtkvm_cpu_lease_bring_online()) and puts the
  * thread there: an ordinary vCPU on a leased CPU. With a lease of another mode it
  * puts the thread there at once. "dedicated-cpu N" of the report, for the vCPU
  * with index N, says which of them it is.
@@ -297,7 +303,8 @@ RTKVM_API int rtkvm_vcpu_leave(struct rtkvm_vcpu *vcpu);
  * @param flags 0 or RTKVM_STRICT
  * @return 0, or
  *         - -EPERM, -ENOMEM: as rtkvm_plan_go_realtime()
- *         - -EOPNOTSUPP: RTKVM_STRICT and a wanted feature is off; the error
+ *         - -EOPNOTSUPP: RTKVM_STRICT and a wanted feature is off, or
+ *           RTKVM_DEDICATE_NO_FALLBACK and a vCPU cannot have its CPU; the error
  *           names it (rtkvm_last_error_where()). What is accepted or
  *           unverifiable does not count as off
  *         - -EALREADY: the VM is real-time already

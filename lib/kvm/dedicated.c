@@ -89,8 +89,9 @@ static int check_options(struct rtkvm *rt, const struct rtkvm_dedicate_options *
 	if (opt->poll_ns > POLL_MAX_NS)
 		return rtkvm_fail(rt, EINVAL, "rtkvm_dedicate_options.poll_ns",
 				  "use 0 to 1000000000", "%u ns is too long", opt->poll_ns);
-	if (opt->pad)
-		return rtkvm_fail(rt, EINVAL, "rtkvm_dedicate_options.pad", "use 0", "is not 0");
+	if (opt->flags & ~(uint32_t)RTKVM_DEDICATE_NO_FALLBACK)
+		return rtkvm_fail(rt, EINVAL, "rtkvm_dedicate_options.flags",
+				  "use RTKVM_DEDICATE_*", "unknown flags 0x%x", opt->flags);
 	for (size_t i = 0; i < sizeof(opt->reserved) / sizeof(opt->reserved[0]); i++)
 		if (opt->reserved[i])
 			return rtkvm_fail(rt, E2BIG, "rtkvm_dedicate_options.reserved",
@@ -119,6 +120,7 @@ static int ask(struct rtkvm_vcpu *vcpu, struct rtkvm_cpu_lease *lease, uint32_t 
 	vcpu->ded.cpu = cpu;
 	vcpu->ded.features = opt->features;
 	vcpu->ded.poll_ns = opt->poll_ns;
+	vcpu->ded.flags = opt->flags;
 	return 0;
 }
 
@@ -265,7 +267,8 @@ void rtkvm_dedicated_place(struct rtkvm_vcpu *vcpu, pid_t tid)
 	struct rtkvm_ded *d = &vcpu->ded;
 	int ret;
 
-	if (!d->lease || !d->refused || d->ordinary == tid)
+	if (!d->lease || !d->refused || d->ordinary == tid ||
+	    (d->flags & RTKVM_DEDICATE_NO_FALLBACK))
 		return;
 	ret = rtkvm_cpu_lease_bring_online(d->lease, d->index);
 	if (ret == 0)
@@ -349,6 +352,18 @@ void rtkvm_dedicated_look_vcpu(const struct rtkvm_vcpu *vcpu, struct rtkvm_findi
 	else
 		rtkvm_find(f, RTKVM_STATE_ACCEPTED, false, "CPU %d: bound when the VM goes real-time%s",
 			   d->cpu, d->tried ? "; a trial went well" : "");
+}
+
+const struct rtkvm_vcpu *rtkvm_dedicated_missing(const struct rtkvm_vm *vm,
+						 struct rtkvm_finding *finding)
+{
+	for (const struct rtkvm_vcpu *v = vm->vcpus; v; v = v->next)
+		if (v->ded.lease && v->ded.refused &&
+		    (v->ded.flags & RTKVM_DEDICATE_NO_FALLBACK)) {
+			look_refused(v, finding);
+			return v;
+		}
+	return NULL;
 }
 
 void rtkvm_dedicated_look(const struct rtkvm_vm *vm, uint32_t feature, struct rtkvm_finding *f)

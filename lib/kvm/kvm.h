@@ -90,6 +90,7 @@ struct rtkvm_ded {
 	int cpu;
 	uint64_t features;
 	uint32_t poll_ns;
+	uint32_t flags;
 	/* vm->lock */
 	int refused;	  /* by the trial: positive errno; 0: not */
 	bool tried;
@@ -175,6 +176,9 @@ void rtkvm_dedicated_look(const struct rtkvm_vm *vm, uint32_t feature,
 			  struct rtkvm_finding *finding);
 void rtkvm_dedicated_look_vcpu(const struct rtkvm_vcpu *vcpu, struct rtkvm_finding *finding);
 void rtkvm_dedicated_try(struct rtkvm_vcpu *vcpu);
+/* The first vCPU that was refused and is not to have anything else, or NULL. */
+const struct rtkvm_vcpu *rtkvm_dedicated_missing(const struct rtkvm_vm *vm,
+						 struct rtkvm_finding *finding);
 /* Those that were refused get an ordinary place. */
 void rtkvm_dedicated_fall_back(struct rtkvm_vm *vm);
 void rtkvm_dedicated_place(struct rtkvm_vcpu *vcpu, pid_t tid);

@@ -261,9 +261,18 @@ void rtkvm_cstate_look(const struct rtkvm_vm *vm, uint32_t feature, struct rtkvm
 /* vm->lock held. What can fail without touching a thread goes first. */
 static int raise_all(struct rtkvm_vm *vm, bool strict)
 {
+	const struct rtkvm_vcpu *missing;
 	struct rtkvm_finding finding;
+	char name[32];
 	int ret, i;
 
+	missing = rtkvm_dedicated_missing(vm, &finding);
+	if (missing) {
+		snprintf(name, sizeof(name), "dedicated-cpu %u", missing->index);
+		return rtkvm_fail(vm->rt, EOPNOTSUPP, name,
+				  "or allow it to run as an ordinary vCPU "
+				  "(no RTKVM_DEDICATE_NO_FALLBACK)", "%s", finding.reason);
+	}
 	i = strict ? rtkvm_features_first_off(vm, &finding) : -1;
 	if (i >= 0)
 		return fail_off(vm, i, &finding);

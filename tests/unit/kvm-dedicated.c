@@ -457,6 +457,30 @@ START_TEST(lost_later)
 }
 END_TEST
 
+/* Not strict, but this vCPU is to have its CPU or nothing. */
+START_TEST(no_fallback)
+{
+	struct rtkvm_cpu_lease *lease = lease_of("6-7", RTKVM_CPU_OFFLINE);
+	struct rtkvm_dedicate_options opt;
+
+	make_vm(RTKVM_VM_DEDICATED_CPU | RTKVM_VM_TSC); /* which is off here */
+	rtkvm_dedicate_options_init(&opt, sizeof(opt));
+	opt.flags = RTKVM_DEDICATE_NO_FALLBACK;
+	kvm.refuse = _i ? EPERM : 0;
+	ck_assert_int_eq(rtkvm_vcpu_dedicate(vcpu[1], lease, 0, &opt), 0);
+	ck_assert_int_eq(rtkvm_vcpu_enter(vcpu[1]), 0);
+	ck_assert_int_eq(rtkvm_vm_go_realtime(vm, 0), _i ? -EOPNOTSUPP : 0);
+	if (_i) {
+		ck_assert_str_eq(rtkvm_last_error_where(), "dedicated-cpu 1");
+		ck_assert_ptr_nonnull(strstr(rtkvm_last_error(), "CAP_SYS_ADMIN"));
+		ck_assert_int_eq(cpu_online(6), 0);
+	}
+	rtkvm_vm_free(vm);
+	ck_assert_int_eq(rtkvm_cpu_lease_release(lease, NULL), 0);
+	machine_assert_as_before(&m);
+}
+END_TEST
+
 START_TEST(asked_wrongly)
 {
 	struct rtkvm_cpu_lease *lease = lease_of("6-7", RTKVM_CPU_OFFLINE);
@@ -476,7 +500,7 @@ START_TEST(asked_wrongly)
 	WRONG(features = KVM_DEDICATED_CPU_IRQ, -EINVAL);
 	WRONG(features |= 1ULL << 40, -EINVAL);
 	WRONG(poll_ns = 1000000001, -EINVAL);
-	WRONG(pad = 1, -EINVAL);
+	WRONG(flags = 2, -EINVAL);
 	WRONG(reserved[4] = 1, -E2BIG);
 	WRONG(size = 0, -EINVAL);
 	ck_assert_int_eq(rtkvm_vcpu_dedicate(NULL, lease, 0, NULL), -EINVAL);
@@ -548,6 +572,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(tc, ordinary_kernel);
 	tcase_add_test(tc, one_of_two);
 	tcase_add_loop_test(tc, lost_later, 0, 2);
+	tcase_add_loop_test(tc, no_fallback, 0, 2);
 	tcase_add_test(tc, asked_wrongly);
 	tcase_add_test(tc, other_leases);
 	tcase_add_test(tc, status);
