@@ -37,7 +37,7 @@ struct config {
 	cpu_set_t dedicated_cpus; /* that leave Linux, for the first vCPUs */
 	unsigned int dedicated; /* how many */
 	unsigned int boot_limit_s; /* run: until the guest is up; 0: a few seconds */
-	bool strict;            /* fail when a feature is off */
+	bool no_fallback;       /* fail when one of them cannot be had */
 	int64_t poll_ns;        /* of a dedicated vCPU's thread; -1: the library's choice */
 	cpu_set_t usable_cpus;  /* all that this process may use */
 	cpu_set_t vcpu_cpus;    /* where vCPUs run when tuned */

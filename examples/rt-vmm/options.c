@@ -27,7 +27,8 @@ const char options_usage[] =
 	"  --dedicate LIST     with librtkvm: CPUs that leave Linux, for the first vCPUs one each\n"
 	"  --poll NS           of those: so long their threads look for an exit before they\n"
 	"                      sleep [10000]\n"
-	"  --strict            with librtkvm: fail when something that was asked for is off\n"
+	"  --no-fallback       of those: fail where the kernel refuses one, which is an ordinary\n"
+	"                      vCPU on that CPU otherwise\n"
 	"  --kvm PATH|fd:N     KVM device, or an open descriptor of it [/dev/kvm]\n"
 	"  --huge-pages        guest memory in pages of 2 MiB that were set aside\n"
 	"                      (sysctl vm.nr_hugepages)\n"
@@ -77,7 +78,7 @@ static bool number(const char *option, const char *text, unsigned int min, unsig
 
 enum { O_VCPUS = 1, O_KERNEL, O_INITRD, O_APPEND, O_MEMORY, O_MARKER, O_BOOT_LIMIT, O_LIMIT, O_DATA,
        O_REPORT, O_ANY_KVM, O_HUGE_PAGES, O_INTERVAL, O_WORK, O_DURATION, O_CPUS, O_RT, O_HALT_POLL, O_NO_LEASE, O_KVM,
-       O_DEDICATE, O_POLL, O_STRICT,
+       O_DEDICATE, O_POLL, O_NO_FALLBACK,
        O_BY_HAND, O_HISTOGRAM, O_ROUNDS, O_OUTPUT, O_JSON, O_BREAK_GUEST,
        O_HELP };
 
@@ -92,7 +93,7 @@ static const struct option options[] = {
 	{ "no-lease", no_argument, NULL, O_NO_LEASE },
 	{ "dedicate", required_argument, NULL, O_DEDICATE },
 	{ "poll", required_argument, NULL, O_POLL },
-	{ "strict", no_argument, NULL, O_STRICT },
+	{ "no-fallback", no_argument, NULL, O_NO_FALLBACK },
 	{ "kvm", required_argument, NULL, O_KVM },
 	{ "by-hand", no_argument, NULL, O_BY_HAND },
 	{ "histogram", required_argument, NULL, O_HISTOGRAM },
@@ -188,8 +189,8 @@ static bool take_option(struct config *c, int option, const char *arg, const cha
 			return false;
 		c->poll_ns = ns;
 		return true;
-	case O_STRICT:
-		c->strict = true;
+	case O_NO_FALLBACK:
+		c->no_fallback = true;
 		return true;
 	case O_KVM:
 		c->kvm = arg;

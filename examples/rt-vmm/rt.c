@@ -151,6 +151,8 @@ static int rt_vcpu_created(struct run *r, unsigned int index)
 	rtkvm_dedicate_options_init(&options, sizeof(options));
 	if (r->config->poll_ns >= 0)
 		options.poll_ns = (uint32_t)r->config->poll_ns;
+	if (r->config->no_fallback)
+		options.flags = RTKVM_DEDICATE_NO_FALLBACK;
 	return rtkvm_vcpu_dedicate(rt->vcpu[index], rt->cpus, index, &options) < 0 ?
 	       fail("%s", rtkvm_last_error()) : 0;
 }
@@ -199,8 +201,8 @@ static int rt_guest_up(struct run *r)
 	struct rt *rt = r->tuning_state;
 
 	clear_cpus(r);
-	if (rtkvm_vm_go_realtime(rt->vm, r->config->strict ? RTKVM_STRICT : 0) < 0) {
-		if (r->config->strict)
+	if (rtkvm_vm_go_realtime(rt->vm, 0) < 0) {
+		if (r->config->no_fallback)
 			return fail("%s", rtkvm_last_error());
 		result_left_out(r->result, "real-time: %s", rtkvm_last_error());
 		r->result->degraded = true;

@@ -36,9 +36,11 @@ times() { # NAME VCPU
 dedicated() { # NAME VCPU
 	local ran all entered guest
 	read -r ran all entered guest <<< "$(times "$1" "$2")"
-	echo "# $on_host, $1, vCPU $2: thread $ran of $all us, entered $entered times, guest $guest us"
 	grep -q "^  dedicated-cpu $2  *verified" <<< "$(left "$1.out")" && [ "$entered" -gt 0 ] &&
 		[ $((guest)) -gt $((all / 10)) ] && [ $((ran * 2)) -lt "$guest" ]
+}
+tell() { # NAME: what was measured
+	left "$1.out" | sed -n "s/^  \(vCPU .: \(thread\|entered\)\)/# $on_host, $1: \1/p"
 }
 shown() { # NAME: when a check failed
 	left "$1.err" | tail -n 15 | sed 's/^/# /'
@@ -55,7 +57,7 @@ runs() { # HOST CPUS-OF-THE-HOST
 	whats=() commands=() outs=()
 	local a=$(($2 - 2)) b=$(($2 - 1))
 	[ "$2" -gt 2 ] || a=1
-	add one "the built-in guest, one vCPU" "run one --duration 2 $fifo --dedicate $b"
+	add one "the built-in guest, one vCPU" "run one --duration 2 --no-fallback $fifo --dedicate $b"
 	add plain "the control without --dedicate" "run plain --duration 2 $ordinary"
 	if [ "$2" -gt 2 ]; then
 		add two "two vCPUs, both dedicated" "run two --vcpus 2 --duration 2 $fifo --dedicate $a-$b"
@@ -64,7 +66,7 @@ runs() { # HOST CPUS-OF-THE-HOST
 	fi
 	add kill "killed, then rtkvm restore" "kill $b"
 	add fallback "without the privilege: an ordinary vCPU" "denied fallback --duration 1 $ordinary --dedicate $b"
-	add strict "the same, strictly: an error" "denied strict --duration 1 --strict $ordinary --dedicate $b"
+	add strict "the same, strictly: an error" "denied strict --duration 1 --no-fallback $ordinary --dedicate $b"
 }
 
 one_host() { # HOST CPUS
@@ -95,6 +97,7 @@ one_host() { # HOST CPUS
 			[ "$(left "$name.status")" = 0 ] || shown "$name"
 			;;
 		esac
+		tell "$name"
 		contains "$1: ${whats[i]}: all CPUs are back" "$(left "$name.after")" "online $all"
 		contains "$1: ${whats[i]}: no lease is left" "$(left "$name.after")" "nothing is leased"
 		case $name in
@@ -159,6 +162,7 @@ linux_guest() {
 		name=${outs[i]}
 		equal "${whats[i]}: it ends with its own status" "$(left "$name.status")" 7
 		[ "$(left "$name.status")" = 7 ] || shown "$name"
+		tell "$name"
 		check "${whats[i]}: the first vCPU is there, its thread hardly runs" dedicated "$name" 0 || shown "$name"
 		if [ $name = two ]; then
 			check "${whats[i]}: so is the second" dedicated two 1
