@@ -136,7 +136,7 @@ one_host() { # HOST CPUS
 }
 
 need_host svm
-have setpriv || { skip "dedicated vCPUs" "no setpriv (util-linux)"; finish; }
+have setpriv || { not_ok "setpriv is there" "package util-linux"; finish; }
 one_host svm 4
 
 # A Linux guest: of the host's own kernel. Its second CPU is dedicated as well, or not.
