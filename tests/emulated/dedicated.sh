@@ -8,7 +8,7 @@
 . "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 . "$top_srcdir/tests/emulated/payloads.sh"
-. "$top_srcdir/tests/emulated/svm/metered.sh"
+. "$top_srcdir/tests/emulated/metered.sh"
 
 need_host svm --meter
 guests=./guests # brought as a file: it is not a command's first word

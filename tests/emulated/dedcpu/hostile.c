@@ -190,7 +190,8 @@ static void __attribute__((noreturn)) calculate(volatile uint32_t *results)
 /* One guest, until it comes to an end, has done enough, or is late. */
 static void one(const struct machine *m, uint32_t count[64])
 {
-	struct itimerspec in = { .it_value.tv_nsec = 20000000 };
+	/* again and again: the first may come before KVM_RUN */
+	struct itimerspec in = { .it_value.tv_nsec = 20000000, .it_interval.tv_nsec = 20000000 };
 	static timer_t timer;
 	static int made;
 
