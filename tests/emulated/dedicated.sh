@@ -24,7 +24,7 @@ cpu3=/sys/devices/system/cpu/cpu3/online
 parts() { # SCALE: of what takes long
 	whats=() commands=()
 	before="sh ./calls still 3" there exits 3 $((200 * $1)) 0
-	before="sh ./calls still 3" there time 3 2000
+	before="sh ./calls still 3" there time 3 6000
 	there errors 3 1
 	there user 3
 	there exits 3 $((200 * $1)) 500000
@@ -37,7 +37,7 @@ parts() { # SCALE: of what takes long
 	add "stop and kill in cli; jmp ." "sh ./calls end 3 spin $guests"
 	add "stop and kill in cli; hlt" "sh ./calls end 3 halt $guests"
 	add "host work beside" "sh ./calls beside 3 $((5 * $1)) $guests"
-	add rounds "for i in \$(seq $((2 * $1))); do echo 0 > $cpu3; $guests exits 3 50 0 > out || { cat out; exit 1; }; echo 1 > $cpu3 || exit 1; done"
+	add rounds "for i in \$(seq $((2 * $1))); do echo 0 > $cpu3; $guests exits 3 50 0 > said || { cat said; exit 1; }; echo 1 > $cpu3 || exit 1; done"
 }
 run_parts() { # HOST OPTION...
 	local name=$1 i kept got
