@@ -46,11 +46,11 @@ mutants() { # HOST
 	# what is left out may make the kernel complain; it has to
 	host --host "$1" --cpus 4 --flavour "$flavour" --limit 300 --boot-limit 300 --allow . \
 		--file "$emulated/dedcpu/races" --file "$emulated/dedcpu/common" \
-		--file "$top_builddir/tests/emulated/dedcpu/guests" "sh ./races mutants 3 $1"
+		--file "$top_builddir/tests/emulated/dedcpu/guests" "sh ./races mutants 3"
 	printf '%s\n' "$out" | sed 's/^/# /'
 	echo "# $1: mutants caught $(grep -c ^caught <<< "$out") of $(grep -cE '^(caught|missed)' <<< "$out")"
 	equal "$1: mutants that are missed" "$(grep ^missed <<< "$out")" ""
-	check "$1: mutants that are caught" test "$(grep -c ^caught <<< "$out")" -ge 12
+	check "$1: mutants that are caught" test "$(grep -c ^caught <<< "$out")" -ge 7
 }
 races svm
 
