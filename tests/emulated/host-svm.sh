@@ -99,7 +99,7 @@ stub_breakpoints() {
 	exec 8<> "$work/stub.in" 9<> "$work/stub.out"
 	stub_packet "qSupported:multiprocess+" || return 1
 	while read -r address; do
-		stub_packet "Z1,$(printf %x $(((0x$address & ~0xfff) + 1))),1" OK || return 1
+		stub_packet "Z1,$(printf %x $((0x$address + 1))),1" OK || return 1
 	done < <(sed -n 's/ t native_apic_msr_read$//p' "$kernel/System.map")
 	stub_packet c
 }
