@@ -142,10 +142,10 @@ need_host svm
 have setpriv || { not_ok "setpriv is there" "package util-linux"; finish; }
 one_host svm 4
 
-# A Linux guest: of the host's own kernel. Its second CPU is dedicated as well, or not.
+# A Linux guest: of the host's own kernel and flavour. Its second CPU is dedicated as well, or not.
 linux_guest() { # HOST CPUS
 	local kernel i name a=$(($2 - 2)) b=$(($2 - 1))
-	kernel=$("$top_srcdir/kernel/rtkvm-kernel" build ci 2>/dev/null)
+	kernel=$("$top_srcdir/kernel/rtkvm-kernel" build "$flavour" 2>/dev/null)
 	check "a vmlinux without its symbols" objcopy -S "$kernel/vmlinux" "$tmp/vmlinux"
 	chmod -x "$tmp/vmlinux" # no program of this machine
 	check "its initramfs" "$emulated/linux-guest" --out "$tmp/guest.cpio" --marker "the guest is up" \

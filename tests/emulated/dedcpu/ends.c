@@ -43,13 +43,8 @@
 static int state(int cpu)
 {
 	char text[4096], name[32], *at;
-	int fd = open("/sys/kernel/debug/dedicated_cpu", O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-	if (n <= 0)
-		err(1, "debugfs");
-	close(fd);
-	text[n] = 0;
+	read_text("/sys/kernel/debug/dedicated_cpu", text, sizeof(text));
 	snprintf(name, sizeof(name), "cpu%d state=", cpu);
 	at = strstr(text, name);
 	return at ? atoi(at + strlen(name)) : -1;
@@ -100,13 +95,8 @@ static void write_file(const char *path, const char *text)
 static int group_has(const char *path, const char *what)
 {
 	char text[256];
-	int fd = open(path, O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-	if (n <= 0)
-		err(1, "%s", path);
-	close(fd);
-	text[n] = 0;
+	read_text(path, text, sizeof(text));
 	return !!strstr(text, what);
 }
 

@@ -171,16 +171,22 @@ void sleep_ms(unsigned int ms)
 	nanosleep(&t, NULL);
 }
 
+void read_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	if (n <= 0)
+		err(1, "%s", path);
+	close(fd);
+	text[n] = 0;
+}
+
 uint64_t proc(const char *file, int index)
 {
 	char text[1024], *at = text;
-	int fd = open(file, O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-	if (n <= 0)
-		err(1, "%s", file);
-	close(fd);
-	text[n] = 0;
+	read_text(file, text, sizeof(text));
 	if (strrchr(text, ')'))
 		at = strrchr(text, ')') + 2;
 	while (index--)

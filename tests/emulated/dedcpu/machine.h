@@ -34,6 +34,8 @@ extern int bad; /* something did not hold */
 void expect(int held, const char *what);
 uint64_t now_ns(void);
 void sleep_ms(unsigned int ms);
+/* All of a small file, with a 0 behind it. */
+void read_text(const char *path, char *text, size_t size);
 /* The index-th number of a file of /proc; behind the name, in one that has a name. */
 uint64_t proc(const char *file, int index);
 void on_signal(int signal);
