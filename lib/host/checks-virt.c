@@ -151,7 +151,7 @@ static int one_iommu(struct host_facts *facts, const char *name, void *arg)
 	bool intel = !strncmp(name, "dmar", 4);
 	struct feature *ft = arg;
 	char path[128], text[64];
-	uint64_t value;
+	uint64_t value = 0;
 	int ret;
 
 	/* by the IOMMU's own kind: an emulated one may be of the other vendor */

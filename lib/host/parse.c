@@ -296,7 +296,7 @@ int host_shell_get(const char *text, const char *name, char *value, size_t size)
 		if (end - p > 7 && !strncmp(p, "export ", 7))
 			p += 7;
 		if ((size_t)(end - p) > len && !strncmp(p, name, len) && p[len] == '=') {
-			const char *from = p + len + 1, *to = from;
+			const char *from = p + len + 1, *to;
 			char quote = *from == '"' || *from == '\'' ? *from : '\0';
 
 			from += quote != '\0';

@@ -80,7 +80,7 @@ static int run(struct rtkvm_host *host, const struct rtkvm_host_options *opt)
 
 	while (host_check_at(n))
 		n++;
-	host->checks = calloc(n, sizeof(*host->checks));
+	host->checks = calloc(n + 1, sizeof(*host->checks)); /* never 0 */
 	if (!host->checks)
 		return rtkvm_fail(host->facts.rt, ENOMEM, NULL, NULL, "no memory for the checks");
 	for (size_t i = 0; i < n; i++) {

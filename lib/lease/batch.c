@@ -56,8 +56,10 @@ int rtkvm_lease_apply(struct rtkvm_lease *lease, struct rtkvm_batch_item *items,
 	size_t *at = calloc(count + 1, sizeof(*at)), first = lease->store.journal.count;
 	int ret = 0;
 
-	if (!at)
-		ret = rtkvm_fail(lease->rt, ENOMEM, NULL, NULL, "no memory for changes");
+	if (!at) {
+		clear(items, count);
+		return rtkvm_fail(lease->rt, ENOMEM, NULL, NULL, "no memory for changes");
+	}
 	for (size_t i = 0; i < count && ret == 0; i++) {
 		struct rtkvm_change *c = &items[i].change, copy;
 

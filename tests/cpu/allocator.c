@@ -198,7 +198,7 @@ static void fight(struct arena *arena, int seconds)
 			__atomic_add_fetch(&arena->doubles, 1, __ATOMIC_RELAXED);
 		usleep(500);
 		/* one in eight dies with its lease: somebody reclaims it */
-		none = rand() % 8 == 0;
+		none = random() % 8 == 0;
 		__atomic_store_n(&arena->owner[cpu], 0, __ATOMIC_SEQ_CST);
 		if (none)
 			raise(SIGKILL);
@@ -225,7 +225,7 @@ START_TEST(many_fight_for_three)
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (i < FIGHTERS) {
 			if (fork() == 0) {
-				srand((unsigned int)getpid());
+				srandom((unsigned int)getpid());
 				fight(arena, seconds - (int)(now.tv_sec - begin.tv_sec));
 				_exit(0);
 			}

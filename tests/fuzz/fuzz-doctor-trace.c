@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* it is the command's, not the library's */
-#include "../../tools/doctor-trace.c"
+#include "../../tools/doctor-trace.c" /* NOLINT(bugprone-suspicious-include) */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

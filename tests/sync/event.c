@@ -507,6 +507,7 @@ static pid_t patient; /* a consumer */
 /* Consumers find nothing, however slow they are: posts go on when one sleeps. */
 static void pause_posts(void)
 {
+	/* POSIX lets one of them return that, whatever its sign: NOLINTNEXTLINE(bugprone-posix-return) */
 	if (pthread_barrier_wait(&pause_barrier) == PTHREAD_BARRIER_SERIAL_THREAD) {
 		while (rtkvm_semaphore_value(&tokens))
 			ipc_sleep_ms(1);

@@ -234,6 +234,7 @@ static void pause_all(struct producer *p)
 {
 	struct sync_queue *q = (struct sync_queue *)p->q;
 
+	/* POSIX lets one of them return that, whatever its sign: NOLINTNEXTLINE(bugprone-posix-return) */
 	if (pthread_barrier_wait(&p->pauses->barrier) == PTHREAD_BARRIER_SERIAL_THREAD) {
 		ipc_wait_value(&q->armed, 1);
 		ipc_wait_asleep(p->pauses->consumer);
