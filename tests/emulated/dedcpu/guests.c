@@ -16,6 +16,7 @@
  *   guests registers CPU N     AVX, N times; the vCPU is saved and made anew on the way
  *   guests ends CPU HOW        what may happen to a process whose guest has interrupts off:
  *                              see ends.c
+ *   guests kicked CPU POINT US one signal, when the CPU waits so long at POINT: see kicks.c
  *   guests hostile CPU N SEED  N guests of random instructions beside a VM that calculates
  *   guests spin|halt CPU       with interrupts off, until it is killed
  */
@@ -245,7 +246,7 @@ void timing(int cpu, unsigned int ms)
 	guest = statistic(&m, "ded_guest_ns");
 	printf("wall_ns %llu\nthread_ns %llu\nguest_ns %llu\nthread_guest_ns %llu\n",
 	       (unsigned long long)begin, (unsigned long long)cpu_ns, (unsigned long long)guest,
-	       (unsigned long long)(ticks * (1000000000u / (unsigned long)sysconf(_SC_CLK_TCK))));
+	       (unsigned long long)ticks * (1000000000u / (unsigned long)sysconf(_SC_CLK_TCK)));
 	printf("dispatches %llu\nkicks %llu\n", (unsigned long long)statistic(&m, "ded_dispatches"),
 	       (unsigned long long)statistic(&m, "exits"));
 	destroy(&m);
@@ -307,6 +308,8 @@ int main(int argc, char **argv)
 		registers(cpu, n);
 	else if (!strcmp(what, "ends") && argc == 4)
 		ends(cpu, argv[3]);
+	else if (!strcmp(what, "kicked") && argc == 5)
+		kicked(cpu, argv[3], (unsigned int)strtoul(argv[4], NULL, 0));
 	else if (!strcmp(what, "hostile") && argc == 5)
 		hostile(cpu, n, (uint32_t)strtoul(argv[4], NULL, 0));
 	else if (!strcmp(what, "spin"))

@@ -68,6 +68,7 @@ void map(int cpu, uint32_t n);
 void beside(int cpu, int other, uint32_t n);
 void registers(int cpu, uint32_t n);
 void ends(int cpu, const char *how);
+void kicked(int cpu, const char *point, unsigned int us);
 void hostile(int cpu, uint32_t n, uint32_t seed);
 void spin(int cpu);
 void halt(int cpu);
