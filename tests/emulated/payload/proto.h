@@ -34,6 +34,7 @@
 #define PAYLOAD_PORT_END 0xf4    /* 32 bits: exit status; the payload has ended */
 #define PAYLOAD_PORT_MARK 0x510  /* 32 bits: PAYLOAD_MARK_*, written by every CPU that runs */
 #define PAYLOAD_PORT_FIRE 0x514  /* 32 bits: the event source shall interrupt this often */
+#define PAYLOAD_PORT_COUNT 0x518 /* 32 bits: 1, 2, ...: the number of this access */
 #define PAYLOAD_PORT_OFF 0x8900  /* "Shutdown" ends Bochs */
 
 #define PAYLOAD_MARK_BEGIN 1 /* all CPUs have written it: counting starts */

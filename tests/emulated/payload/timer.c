@@ -4,6 +4,7 @@
  *
  * timer=oneshot|periodic|deadline  wait=hlt|spin  n=1000  warmup=16
  * period=200000 (ticks of the APIC timer, or of the TSC for deadline)
+ * access=K: after every K-th interrupt an access of PAYLOAD_PORT_COUNT
  * lose=K: mask the K-th interrupt (not with periodic), which must be noticed
  *
  * Lateness is the TSC at the entry of the handler minus the time that was asked
@@ -70,7 +71,9 @@ u32 payload(void)
 	enum kit_timer mode = kit_timer_mode();
 	u64 period = kit_arg("period", 200000), n = kit_arg("n", 1000), warmup = kit_arg("warmup", 16);
 	u64 ratio = mode == KIT_DEADLINE ? 1000000 : kit_timer_ratio(), lose = kit_arg("lose", 0);
+	u64 access = kit_arg("access", 0);
 	u64 exact = (period + kit_arg("more", 0)) * ratio; /* of a period, in millionths */
+	u32 accesses = 0;
 	u64 when = 0, start = 0, tick = 0, before = 0, merged = 0;
 
 	kit_irq(PAYLOAD_VECTOR_TIMER, on_timer);
@@ -95,12 +98,15 @@ u32 payload(void)
 			when = next_tick(start, &tick, exact, &merged);
 		if (i >= warmup)
 			kit_sample((long long)(at - when));
+		if (access && i >= warmup && (i - warmup + 1) % access == 0)
+			outl(PAYLOAD_PORT_COUNT, ++accesses);
 	}
 	kit_count_end();
 	kit_timer_off();
 	/* "events": one for each that was waited for; an emulator may deliver one twice */
 	kit_figure("events", n);
 	kit_figure("taken", taken - before);
+	kit_figure("accesses", accesses);
 	if (mode == KIT_PERIODIC)
 		kit_figure("merged", merged);
 	kit_samples_report("lateness");

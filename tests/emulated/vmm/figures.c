@@ -149,6 +149,12 @@ void figures_print(struct vmm *m)
 		snprintf(value, sizeof(value), "%llu", (unsigned long long)m->fired);
 		figures_add("fired", value);
 	}
+	if (m->accesses) {
+		char value[24];
+
+		snprintf(value, sizeof(value), "%u", m->accesses);
+		figures_add("accesses", value);
+	}
 	if (m->counted) {
 		for (unsigned int i = 0; i < m->vcpus; i++)
 			add_vcpu(&m->vcpu[i], value_of("guest.events", 0));

@@ -112,6 +112,7 @@ static int set_cpuid(struct vcpu *v)
 	for (unsigned int i = 0; ret >= 0 && i < c->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &c->entries[i];
 
+		dedicate_cpuid(v, e);
 		if (e->function == 1) {
 			e->ebx = (e->ebx & 0xffffff) | v->index << 24;
 			e->ecx |= 1U << 31; /* there is a hypervisor: a VMM says it, not KVM */

@@ -23,6 +23,8 @@ static const char usage[] =
 	"  --args TEXT       arguments of the payload, \"name=value name=value\"\n"
 	"  --cpus N          vCPUs, 1 to 8; becomes the payload's argument cpus\n"
 	"  --pin LIST        host CPU of vCPU 0, 1, ...: 1,2\n"
+	"  --dedicate LIST   offline CPU for vCPU 0, 1, ...: 3 or 2,3; - for none\n"
+	"  --poll-ns N       its thread looks for an exit that long before it sleeps\n"
 	"  --fifo P          vCPU threads run at SCHED_FIFO P\n"
 	"  --event S[:ARG]   where outside interrupts come from; --help lists them\n"
 	"  --fire-us N       fire it every N us; default: when the payload asks\n"
@@ -105,12 +107,12 @@ static int set_meters(struct vmm *m, const char *text)
 	return 0;
 }
 
-enum { ARGS = 1, CPUS, PIN, FIFO, EVENT, FIRE, METERS, SPLIT, XAPIC, DIRECT, NOHLT, EXPECT,
+enum { ARGS = 1, CPUS, PIN, DEDICATE, POLL, FIFO, EVENT, FIRE, METERS, SPLIT, XAPIC, DIRECT, NOHLT, EXPECT,
 	LIMIT, BREAK, PLAN, HELP };
 
 static const struct option options[] = {
 	{ "args", 1, NULL, ARGS }, { "cpus", 1, NULL, CPUS }, { "pin", 1, NULL, PIN },
-	{ "fifo", 1, NULL, FIFO }, { "event", 1, NULL, EVENT }, { "fire-us", 1, NULL, FIRE },
+	{ "dedicate", 1, NULL, DEDICATE }, { "poll-ns", 1, NULL, POLL }, { "fifo", 1, NULL, FIFO }, { "event", 1, NULL, EVENT }, { "fire-us", 1, NULL, FIRE },
 	{ "meters", 1, NULL, METERS }, { "split", 0, NULL, SPLIT },
 	{ "no-x2apic", 0, NULL, XAPIC }, { "start-direct", 0, NULL, DIRECT },
 	{ "noexit-hlt", 0, NULL, NOHLT }, { "expect", 1, NULL, EXPECT },
@@ -137,6 +139,10 @@ static int parse_one(struct vmm *m, int option)
 		return number("cpus", optarg, 1, PAYLOAD_MAX_CPUS, &m->vcpus);
 	case PIN:
 		return pin_list(m, optarg);
+	case DEDICATE:
+		return dedicate_parse(m, optarg);
+	case POLL:
+		return number("poll-ns", optarg, 0, 1000000000, &m->poll_ns);
 	case FIFO:
 		if (number("fifo", optarg, 1, 98, &value) < 0)
 			return -1;
@@ -263,7 +269,7 @@ int main(int argc, char **argv)
 
 	for (int i = 0; i < PAYLOAD_MAX_CPUS; i++)
 		m.vcpu[i] = (struct vcpu){ .m = &m, .index = (unsigned int)i, .fd = -1,
-					   .stats_fd = -1, .cpu = -1 };
+					   .stats_fd = -1, .cpu = -1, .dedicated = -1 };
 	pthread_mutex_init(&m.lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

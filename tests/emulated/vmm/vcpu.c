@@ -97,6 +97,11 @@ static int handle_io(struct vcpu *v)
 		return 0;
 	case PAYLOAD_PORT_MARK:
 		return handle_mark(v, value);
+	case PAYLOAD_PORT_COUNT: /* each is the next: none is lost or comes twice */
+		if (value != v->m->accesses + 1)
+			return complain("access %u came after access %u", value, v->m->accesses);
+		v->m->accesses = value;
+		return 0;
 	case PAYLOAD_PORT_FIRE:
 		return event_fire(v->m, value);
 	case PAYLOAD_PORT_END:
@@ -175,6 +180,8 @@ static void *vcpu_main(void *arg)
 	pthread_mutex_unlock(&m->lock);
 	if (ret == 0)
 		ret = rt_enter(v);
+	if (ret == 0)
+		ret = dedicate_bind(v);
 	while (ret == 0) {
 		rt_sync(v); /* clears immediate_exit, so before looking at ended */
 		if (__atomic_load_n(&m->ended, __ATOMIC_SEQ_CST))
@@ -183,6 +190,11 @@ static void *vcpu_main(void *arg)
 			ret = handle_exit(v);
 		else if (errno != EINTR && errno != EAGAIN)
 			ret = complain("vCPU %u: KVM_RUN: %s", v->index, strerror(errno));
+	}
+	if (dedicate_release(v) < 0) {
+		pthread_mutex_lock(&m->lock);
+		m->status = -1;
+		pthread_mutex_unlock(&m->lock);
 	}
 	rt_leave(v);
 	if (ret < 0)

@@ -13,6 +13,7 @@
  *   event.c    event sources: irqfd, KVM_SIGNAL_MSI, a periodic thread
  *   device.c   event sources that are devices, by VFIO
  *   figures.c  results of the payload and of the meters, and what is expected
+ *   dedicate.c --dedicate: vCPUs on CPUs that are offline
  *   rt.c       --plan: made real-time by the library
  *
  * Output: one line per figure, "NAME VALUE". Names of the payload begin with
@@ -79,6 +80,8 @@ struct vcpu {
 	pthread_t thread;
 	pid_t tid;
 	int cpu; /* pinned there; -1: anywhere */
+	int dedicated; /* its guest runs there; -1: where the thread does */
+	bool bound;
 	struct counters before, stats, trace;
 };
 
@@ -94,6 +97,7 @@ struct vmm {
 	const char *broken;     /* --break: a fault, to see that it is noticed */
 	const struct event_source *source;
 	const char *source_argument;
+	unsigned int poll_ns;   /* thread of a dedicated vCPU looks for exits so long */
 	unsigned int fire_us;   /* fire every so many us from a thread; 0: when the guest asks */
 
 	/* machine */
@@ -104,6 +108,7 @@ struct vmm {
 	struct vcpu vcpu[PAYLOAD_MAX_CPUS];
 	int next_gsi;           /* event_route_msi() */
 	int next_slot;          /* memory slots above 0, for devices */
+	uint32_t accesses;      /* of PAYLOAD_PORT_COUNT */
 	uint64_t fired;         /* times source->fire() was called */
 
 	/* run */
@@ -142,6 +147,12 @@ int trace_begin(struct vmm *m);
 int trace_end(struct vmm *m);
 int trace_report(struct vmm *m);
 void trace_close(struct vmm *m);
+
+/* dedicate.c */
+int dedicate_parse(struct vmm *m, const char *list);
+void dedicate_cpuid(const struct vcpu *v, struct kvm_cpuid_entry2 *e);
+int dedicate_bind(struct vcpu *v); /* in its thread, as the other */
+int dedicate_release(struct vcpu *v);
 
 /* event.c */
 const struct event_source *event_find(const char *name);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * --dedicate: vCPUs whose guest runs on a CPU that is offline. The kernel's own ABI,
+ * raw like all here; taking CPUs offline is the caller's business.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "linux/kvm_dedicated.h"
+#include "vmm.h"
+
+int dedicate_parse(struct vmm *m, const char *list)
+{
+	for (unsigned int i = 0; i < PAYLOAD_MAX_CPUS; i++) {
+		char *end;
+		long cpu = strtol(list, &end, 10);
+		size_t n = (size_t)(end - list);
+
+		if (*list == '-') {
+			cpu = -1;
+			n = 1;
+		}
+		if (!n || cpu > 4095 || (list[n] && list[n] != ','))
+			return complain("--dedicate: '%s' is no list of CPUs", list);
+		m->vcpu[i].dedicated = (int)cpu;
+		if (!list[n])
+			return 0;
+		list += n + 1;
+	}
+	return complain("--dedicate: more than %d CPUs", PAYLOAD_MAX_CPUS);
+}
+
+/* What a guest must not have that runs there: virtualization, a PMU. */
+void dedicate_cpuid(const struct vcpu *v, struct kvm_cpuid_entry2 *e)
+{
+	if (v->dedicated < 0)
+		return;
+	if (e->function == 1)
+		e->ecx &= ~(1U << 5);
+	if (e->function == 0x80000001)
+		e->ecx &= ~(1U << 2);
+	if (e->function == 0xa || e->function == 0x80000022)
+		e->eax = e->ebx = e->ecx = e->edx = 0;
+}
+
+int dedicate_bind(struct vcpu *v)
+{
+	struct kvm_dedicated_cpu d = { .cpu = v->dedicated, .cpu_fd = -1, .poll_ns = v->m->poll_ns,
+				       .features = KVM_DEDICATED_CPU_RUN,
+				       .flags = KVM_DEDICATED_CPU_STRICT };
+
+	if (v->dedicated < 0)
+		return 0;
+	if (ioctl(v->fd, KVM_SET_DEDICATED_CPU, &d) < 0)
+		return complain("KVM_SET_DEDICATED_CPU, CPU %d: %s", v->dedicated, strerror(errno));
+	v->bound = true;
+	return 0;
+}
+
+int dedicate_release(struct vcpu *v)
+{
+	if (!v->bound)
+		return 0;
+	v->bound = false;
+	if (ioctl(v->fd, KVM_SET_SLAVE_CPU, -1) < 0)
+		return complain("KVM_SET_SLAVE_CPU, CPU %d: %s", v->dedicated, strerror(errno));
+	return 0;
+}
