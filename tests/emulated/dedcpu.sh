@@ -61,17 +61,38 @@ equal "a CPU that was never online is refused" "$status" 0
 [ "$status" = 0 ] || { said; printf '%s\n' "$out" | sed 's/^/# /'; }
 
 # It goes down, and at once: with the CPU in a guest it would have to be waited for.
-for how in reboot panic; do
+for how in reboot panic "reboot ./guests" "panic ./guests"; do
 	host --host svm --cpus 4 --flavour "$flavour" --limit 60 --allow 'Kernel panic' --out "$tmp/$how" \
-		--file "$emulated/dedcpu/calls" --file "$emulated/dedcpu/common" "sh ./calls down 3 $how"
-	equal "$how with a function that runs: the host ends" "$status" 4
+		--file "$emulated/dedcpu/calls" --file "$emulated/dedcpu/common" \
+		--file "$top_builddir/tests/emulated/dedcpu/guests" "sh ./calls down 3 $how"
+	equal "$how with a guest that runs: the host ends" "$status" 4
 	contains "$how: by itself" "$err" "the host ended in"
 	[ "$status" = 4 ] || said 40
 done
+# And with KVM's, on a CPU that does not react to INIT then: the next kernel has it all the same.
+into_kexec() { # HOST
+	local kernel
+	kernel=$("$top_srcdir/kernel/rtkvm-kernel" build "$flavour" 2>/dev/null)
+	cp "$kernel/bzImage" "$tmp/bzImage"
+	check "an initramfs for the next kernel" "$emulated/linux-guest" --out "$tmp/second.cpio" \
+		--marker "the second kernel is up" "echo CPUs \$(nproc) of \$(cat /sys/devices/system/cpu/present)"
+	host --host "$1" --cpus 4 --flavour "$flavour" --memory 1024 --limit 120 --boot-limit 300 --out "$tmp/$1-kexec" \
+		--file "$emulated/dedcpu/calls" --file "$emulated/dedcpu/common" --file "$tmp/bzImage" \
+		--file "$tmp/second.cpio" --file "$top_builddir/tests/emulated/dedcpu/guests" \
+		--file "$top_builddir/tests/emulated/dedcpu/kexec" "sh ./calls down 3 kexec ./guests"
+	console=$(tr -d '\0\r' < "$tmp/$1-kexec/console")
+	equal "$1: kexec with a guest that runs: the host ends" "$status" 4
+	contains "$1: kexec: the second kernel runs" "$console" "the second kernel is up"
+	contains "$1: kexec: on all CPUs" "$console" "CPUs 4 of 0-3"
+	contains "$1: kexec: it ends by itself" "$err" "the host ended in"
+	grep -q "CPUs 4 of" <<< "$console" || { said 40; tail -n 30 <<< "$console" | sed 's/^/# /'; }
+}
+into_kexec svm
 only_long "steps left out, and all of it with MWAIT"
 mutants svm
 need_host vmx
 run_parts vmx
 races vmx
 mutants vmx
+into_kexec vmx
 finish

@@ -21,6 +21,9 @@ there() { # ARGUMENT OF guests...
 	add "${what:-$*}" "echo 0 > $cpu3; ${before:-} $guests $*; r=\$?; echo 1 > $cpu3 || r=99; exit \$r"
 }
 cpu3=/sys/devices/system/cpu/cpu3/online
+# Times six phases: exits of a guest whose AVX registers are looked at.
+registers=500
+[ -z "${RTKVM_LONG_TESTS:-}" ] || registers=17000
 parts() { # SCALE: of what takes long
 	whats=() commands=()
 	before="sh ./calls still 3" there exits 3 $((200 * $1)) 0
@@ -30,8 +33,9 @@ parts() { # SCALE: of what takes long
 	there exits 3 $((200 * $1)) 500000
 	add "stock, the same guest" "taskset 4 $guests exits -1 $((200 * $1)) 0"
 	there map 3 $((40 * $1))
-	there beside 3 1 $((1000 * $1))
-	there registers 3 $((100 * $1))
+	there merged 3 $((4 * $1))
+	there beside 3 1 100000
+	there registers 3 "$registers"
 	what=hostile there hostile 3 $((40 * $1)) "$RANDOM" # the seeds are in its output
 	for how in kill stop freeze ptrace close exec core oom; do there ends 3 $how; done
 	add "stop and kill in cli; jmp ." "sh ./calls end 3 spin $guests"
@@ -42,7 +46,7 @@ parts() { # SCALE: of what takes long
 run_parts() { # HOST OPTION...
 	local name=$1 i kept got
 	shift
-	host --host "$name" --cpus 4 --flavour "$flavour" --limit 180 --boot-limit 300 --out "$tmp/$name" \
+	host --host "$name" --cpus 4 --flavour "$flavour" --limit 600 --boot-limit 300 --out "$tmp/$name" \
 		--allow oom-killer --file "$emulated/dedcpu/calls" --file "$emulated/dedcpu/common" \
 		--file "$top_builddir/tests/emulated/dedcpu/guests" "$@" "${commands[@]}"
 	for ((i = 0; i < ${#commands[@]}; i++)); do

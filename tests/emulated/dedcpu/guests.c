@@ -11,6 +11,7 @@
  *                              CPU -1: ordinary all the time
  *   guests time CPU MS         a guest that never exits, for so long: where the time is
  *   guests map CPU N           a guest that never exits sees N changes of its memory
+ *   guests merged CPU N        the same, and KSM merges its page with another each time
  *   guests beside CPU OTHER N  a second vCPU, on OTHER, writes; the one that never exits
  *                              answers, N times, while mappings change; then without
  *   guests registers CPU N     AVX, N times; the vCPU is saved and made anew on the way
@@ -302,6 +303,8 @@ int main(int argc, char **argv)
 		timing(cpu, n);
 	else if (!strcmp(what, "map") && argc == 4)
 		map(cpu, n);
+	else if (!strcmp(what, "merged") && argc == 4)
+		merged(cpu, n);
 	else if (!strcmp(what, "beside") && argc == 5)
 		beside(cpu, (int)n, (uint32_t)strtoul(argv[4], NULL, 0));
 	else if (!strcmp(what, "registers") && argc == 4)

@@ -5,6 +5,7 @@
  */
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "machine.h"
 
@@ -23,6 +25,21 @@ static void *runner(void *unused)
 	for (;;)
 		ioctl(mapped.vcpu, KVM_RUN, 0);
 	return NULL;
+}
+
+/* Memory slot 0 is all but the page IN, slot 1 that page; of no size: there is none. */
+static void slot(unsigned int which, size_t size, unsigned int flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = which,
+		.flags = flags,
+		.guest_phys_addr = which ? IN : 0,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)mapped.memory + (which ? IN : 0),
+	};
+
+	if (ioctl(mapped.vm, KVM_SET_USER_MEMORY_REGION, &region))
+		err(1, "a memory slot");
 }
 
 /* 0: the guest has seen the number within ten seconds. */
@@ -38,24 +55,40 @@ static int seen(uint32_t number)
 	return 0;
 }
 
-void map(int cpu, uint32_t n)
+/* The guest that copies IN to OUT and never exits; IN, with a memory slot of its own, is returned. */
+static volatile uint32_t *copies(int cpu)
 {
 	/* 1: mov IN, %eax; mov %eax, OUT; jmp 1b */
 	static const uint8_t code[] = { 0x66, 0xa1, 0x00, 0x30, 0x66, 0xa3, 0x00, 0x20, 0xeb, 0xf6 };
-	struct kvm_userspace_memory_region region = { 0 };
-	volatile uint32_t *in;
-	uint64_t entries;
 	pthread_t thread;
 
 	make(&mapped, 1);
+	slot(0, 0, 0); /* one does not become smaller */
+	slot(0, IN, 0);
+	slot(1, 4096, 0);
 	start(&mapped, code, sizeof(code));
-	in = (volatile uint32_t *)(mapped.memory + IN);
 	if (cpu >= 0)
 		set(&mapped, cpu);
 	if (pthread_create(&thread, NULL, runner, NULL))
 		errx(1, "a thread");
+	return (volatile uint32_t *)(mapped.memory + IN);
+}
+
+static void expect_seen(uint32_t i, const char *what)
+{
+	if (!seen(i))
+		return;
+	printf("change %u\nseen %u\n", i, *(volatile uint32_t *)(mapped.memory + OUT));
+	expect(0, what);
+}
+
+void map(int cpu, uint32_t n)
+{
+	volatile uint32_t *in = copies(cpu);
+	uint64_t entries;
+
 	for (uint32_t i = 1; i <= n && !bad; i++) {
-		switch (i % 4) {
+		switch (i % 5) {
 		case 0: /* another page */
 			if (madvise(mapped.memory + IN, 4096, MADV_DONTNEED))
 				err(1, "madvise");
@@ -66,13 +99,11 @@ void map(int cpu, uint32_t n)
 				err(1, "mprotect");
 			break;
 		case 2: /* dirty logging on, or off */
-			region = (struct kvm_userspace_memory_region){
-				.flags = i % 8 == 2 ? KVM_MEM_LOG_DIRTY_PAGES : 0,
-				.memory_size = MEMORY,
-				.userspace_addr = (uintptr_t)mapped.memory,
-			};
-			if (ioctl(mapped.vm, KVM_SET_USER_MEMORY_REGION, &region))
-				err(1, "dirty logging");
+			slot(1, 4096, i % 2 ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+			break;
+		case 3: /* no memory there, and again */
+			slot(1, 0, 0);
+			slot(1, 4096, 0);
 			break;
 		default: /* another page at this address, the old one elsewhere */
 			if (mmap(mapped.memory + IN, 4096, PROT_READ | PROT_WRITE,
@@ -80,16 +111,79 @@ void map(int cpu, uint32_t n)
 				err(1, "mmap");
 		}
 		*in = i;
-		if (seen(i)) {
-			printf("change %u\nseen %u\n", i, *(volatile uint32_t *)(mapped.memory + OUT));
-			expect(0, "a change of memory that the guest does not see");
-		}
+		expect_seen(i, "a change of memory that the guest does not see");
 	}
 	entries = statistic(&mapped, "ded_entries");
 	printf("entries %llu\nkicks %llu\n", (unsigned long long)entries,
 	       (unsigned long long)statistic(&mapped, "ded_kicks"));
 	if (cpu >= 0)
 		expect(entries > n / 2, "the guest ran there");
+}
+
+/* ---- pages that are merged ------------------------------------------------ */
+
+#define KSM "/sys/kernel/mm/ksm/"
+
+static void ksm_write(const char *file, const char *text)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), KSM "%s", file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		err(1, "%s", path);
+	close(fd);
+}
+
+/* Number of the page frame that is mapped there. */
+static uint64_t frame(const volatile void *at)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	if (fd < 0 || pread(fd, &entry, 8, (off_t)((uintptr_t)at / 4096 * 8)) != 8)
+		err(1, "/proc/self/pagemap");
+	close(fd);
+	return entry & ((1ULL << 55) - 1);
+}
+
+/* KSM merges the guest's page with another of the same content; then it is written. */
+void merged(int cpu, uint32_t n)
+{
+	volatile uint32_t *in = copies(cpu);
+	uint8_t *twin = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t begin;
+
+	if (twin == MAP_FAILED || madvise(twin, 4096, MADV_MERGEABLE) ||
+	    madvise(mapped.memory + IN, 4096, MADV_MERGEABLE))
+		err(1, "pages that may be merged");
+	ksm_write("sleep_millisecs", "1");
+	ksm_write("pages_to_scan", "1000");
+	/* with it, each page is left out of passes, the one not in those of the other */
+	ksm_write("smart_scan", "0");
+	ksm_write("run", "1");
+	for (uint32_t i = 1; i <= n && !bad; i++) {
+		memset(mapped.memory + IN, (int)(i % 250 + 1), 4096);
+		memset(twin, (int)(i % 250 + 1), 4096);
+		expect(frame(in) != frame(twin), "two pages to merge");
+		for (begin = now_ns(); frame(in) != frame(twin); sleep_ms(1)) {
+			if (now_ns() - begin > 30000000000u) {
+				expect(0, "KSM merges two pages");
+				printf("merged %u\nscans %llu\n", i - 1,
+				       (unsigned long long)proc(KSM "full_scans", 0));
+				return;
+			}
+		}
+		expect_seen(*in, "a page that was merged");
+		*in = i << 8;
+		expect_seen(i << 8, "a page that is written after it was merged");
+	}
+	ksm_write("run", "2"); /* unmerge all */
+	printf("merged %u\nkicks %llu\n", n,
+	       (unsigned long long)statistic(&mapped, "ded_kicks"));
+	if (cpu >= 0)
+		expect(statistic(&mapped, "ded_kicks") >= n, "a kick at least for each");
 }
 
 /* ---- two vCPUs ----------------------------------------------------------- */
