@@ -202,8 +202,8 @@ static void check_apicv(struct host_facts *facts, const struct host_check *check
 	bool intel = facts->vendor == HOST_VENDOR_INTEL;
 	const char *module = intel ? "kvm_intel" : "kvm_amd";
 	const char *parameter = intel ? "enable_apicv" : "avic";
-	char path[96];
-	int on;
+	char path[96], dedicated[128];
+	int on, knows;
 
 	(void)check;
 	if (!vendor_known(facts, f))
@@ -212,12 +212,21 @@ static void check_apicv(struct host_facts *facts, const struct host_check *check
 	on = module_yes(facts, f, path, "/sys/module", "KVM is not loaded for this CPU");
 	if (on < 0)
 		return;
-	if (on) {
-		host_say(f, HOST_OK, "%s.%s is in effect (KVM clears it where the CPU cannot)", module,
-			 parameter);
+	/* a kernel that can dedicate CPUs does so without it only */
+	knows = host_text(facts, "/sys/devices/system/cpu/dedicated", dedicated, sizeof(dedicated));
+	if (knows == 0 && !on && dedicated[0]) {
+		host_say(f, HOST_OK, "%s.%s is off, as dedicated CPUs need it (%.60s)", module, parameter,
+			 dedicated);
 		return;
 	}
-	host_say(f, HOST_WARN, "%s.%s is off: each EOI and each IPI of a guest exits", module, parameter);
+	if (on) {
+		host_say(f, HOST_OK, "%s.%s is in effect%s", module, parameter,
+			 knows == 0 ? "; it excludes dedicated CPUs" :
+				      " (KVM clears it where the CPU cannot)");
+		return;
+	}
+	host_say(f, HOST_WARN, "%s.%s is off: each EOI and each IPI of a guest exits%s", module,
+		 parameter, knows == 0 ? "; right only for dedicated CPUs, of which there are none" : "");
 	if (intel ? !host_has_cpuflag(facts, "apicv") && !host_has_cpuflag(facts, "posted_intr") :
 		    !host_has_cpuflag(facts, "avic"))
 		host_remedy(f, RTKVM_REMEDY_MANUAL, "use a CPU that has it: the flags of this one do not "

@@ -142,6 +142,32 @@ START_TEST(tuned_amd_server)
 }
 END_TEST
 
+/* Dedicated CPUs need APICv and AVIC off. */
+START_TEST(dedicated_cpus)
+{
+	const char *dir = test_fast_tmpdir(), *off = "sys/module/kvm_intel/parameters/enable_apicv";
+	struct rtkvm_host *host;
+
+	ck_assert_int_eq(sim_make(dir, sim_named("intel")), 0);
+	ck_assert_int_eq(sim_write(dir, "sys/devices/system/cpu/dedicated", "6-7\n"), 0);
+	host = probe(dir, false);
+	ck_assert_int_eq(verdict(host, "virt-apicv"), RTKVM_VERDICT_OK);
+	ck_assert_ptr_nonnull(strstr(rtkvm_check_value(rtkvm_host_find(host, "virt-apicv")),
+				     "excludes dedicated CPUs"));
+	rtkvm_host_free(host);
+	ck_assert_int_eq(sim_write(dir, off, "N\n"), 0);
+	host = probe(dir, false);
+	ck_assert_int_eq(verdict(host, "virt-apicv"), RTKVM_VERDICT_OK);
+	ck_assert_ptr_nonnull(strstr(rtkvm_check_value(rtkvm_host_find(host, "virt-apicv")), "(6-7)"));
+	rtkvm_host_free(host);
+	/* the kernel can, but none is dedicated: off for nothing */
+	ck_assert_int_eq(sim_write(dir, "sys/devices/system/cpu/dedicated", "\n"), 0);
+	host = probe(dir, false);
+	ck_assert_int_eq(verdict(host, "virt-apicv"), RTKVM_VERDICT_WARN);
+	rtkvm_host_free(host);
+}
+END_TEST
+
 /* What the CPU lacks no parameter gives. */
 START_TEST(parameters_that_the_cpu_lacks)
 {
@@ -431,6 +457,7 @@ Suite *rtkvm_suite(void)
 	tcase_set_timeout(tcase, 180);
 	tcase_add_test(tcase, tuned_intel_server);
 	tcase_add_test(tcase, tuned_amd_server);
+	tcase_add_test(tcase, dedicated_cpus);
 	tcase_add_test(tcase, parameters_that_the_cpu_lacks);
 	tcase_add_test(tcase, laptop_without_iommu);
 	tcase_add_test(tcase, container_with_hybrid_cgroups);
