@@ -74,16 +74,21 @@ run_parts() { # HOST OPTION...
 	equal "$name: and the kernel had nothing to say" "$status" 0
 	[ "$status" = 0 ] || said 40
 }
+# By the meter outside: entries on that CPU and on no other.
+metered_there() { # HOST
+	local out label entries
+	out=$(cat "$tmp/$1/001/output" 2>&1)
+	label=$(figure meter.label <<< "$out")
+	entries=$(figure phase0.ded_entries <<< "$out")
+	equal "$1: the meter outside: entries on the dedicated CPU" \
+		"$(metered "$tmp/$1/meter" "$label" entries 3)" "$entries"
+	equal "$1: and on all together" "$(metered "$tmp/$1/meter" "$label" entries)" "$entries"
+}
 parts 5
 run_parts svm --meter
-# by the meter outside: on that CPU and on no other
-out=$(cat "$tmp/svm/001/output" 2>&1)
-label=$(figure meter.label <<< "$out")
-entries=$(figure phase0.ded_entries <<< "$out")
-equal "the meter outside: entries on the dedicated CPU" \
-	"$(metered "$tmp/svm/meter" "$label" entries 3)" "$entries"
-equal "and on all together" "$(metered "$tmp/svm/meter" "$label" entries)" "$entries"
+metered_there svm
 only_long "on VMX"
-need_host vmx
-run_parts vmx
+need_host vmx --meter
+run_parts vmx --meter
+metered_there vmx
 finish
