@@ -11,6 +11,7 @@
  *                              CPU -1: ordinary all the time
  *   guests time CPU MS         a guest that never exits, for so long: where the time is
  *   guests map CPU N           a guest that never exits sees N changes of its memory
+ *   guests both CPU N          two threads make changes, N each
  *   guests merged CPU N        the same, and KSM merges its page with another each time
  *   guests beside CPU OTHER N  a second vCPU, on OTHER, writes; the one that never exits
  *                              answers, N times, while mappings change; then without
@@ -303,6 +304,8 @@ int main(int argc, char **argv)
 		timing(cpu, n);
 	else if (!strcmp(what, "map") && argc == 4)
 		map(cpu, n);
+	else if (!strcmp(what, "both") && argc == 4)
+		both(cpu, n);
 	else if (!strcmp(what, "merged") && argc == 4)
 		merged(cpu, n);
 	else if (!strcmp(what, "beside") && argc == 5)

@@ -65,6 +65,7 @@ void user(int cpu);
 void exits(int cpu, uint32_t n, uint32_t poll_ns);
 void timing(int cpu, unsigned int ms);
 void map(int cpu, uint32_t n);
+void both(int cpu, uint32_t n);
 void merged(int cpu, uint32_t n);
 void beside(int cpu, int other, uint32_t n);
 void registers(int cpu, uint32_t n);

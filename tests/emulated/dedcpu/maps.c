@@ -120,6 +120,38 @@ void map(int cpu, uint32_t n)
 		expect(entries > n / 2, "the guest ran there");
 }
 
+/* ---- two who change at the same time --------------------------------------- */
+
+static void *log_dirty(void *rounds)
+{
+	for (uint32_t i = *(uint32_t *)rounds; i; i--)
+		slot(1, 4096, i % 2 ? 0 : KVM_MEM_LOG_DIRTY_PAGES);
+	return NULL;
+}
+
+/* Both wait until the guest was left; a kick may come while it is left for the other. */
+void both(int cpu, uint32_t n)
+{
+	volatile uint32_t *in = copies(cpu);
+	pthread_t thread;
+
+	*in = 1;
+	expect_seen(1, "the first number");
+	if (pthread_create(&thread, NULL, log_dirty, &n))
+		errx(1, "a thread");
+	for (uint32_t i = 0; i < n; i++) {
+		if (mprotect(mapped.memory + IN, 4096, i % 2 ? PROT_READ | PROT_WRITE : PROT_READ))
+			err(1, "mprotect");
+	}
+	pthread_join(thread, NULL);
+	if (mprotect(mapped.memory + IN, 4096, PROT_READ | PROT_WRITE))
+		err(1, "mprotect");
+	*in = 2;
+	expect_seen(2, "the last number");
+	printf("kicks %llu\n", (unsigned long long)statistic(&mapped, "ded_kicks"));
+	expect(statistic(&mapped, "ded_kicks") > n, "kicks by both");
+}
+
 /* ---- pages that are merged ------------------------------------------------ */
 
 #define KSM "/sys/kernel/mm/ksm/"
