@@ -99,6 +99,7 @@ void map(int cpu, uint32_t n)
 				err(1, "mprotect");
 			break;
 		case 2: /* dirty logging on, or off */
+			slot(0, IN, i % 2 ? KVM_MEM_LOG_DIRTY_PAGES : 0); /* the guest writes there */
 			slot(1, 4096, i % 2 ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 			break;
 		case 3: /* no memory there, and again */
