@@ -36,6 +36,7 @@ tests/all.sh         | nothing here   | no-root             | for users
 tests/all.sh         | nothing here   | root                | for root
 tests/there.sh: *    | no /           | no-file:/           | / is always there
 tests/kernel.sh: *   | no lockdep     | not-flavour:ci      | another kernel has it
+tests/slow.sh: *     | checkers        | flavour:ci          | other kernels have none
 tests/odd.sh: *      | odd            | full-moon           | no such condition
 END
 
@@ -63,6 +64,9 @@ run tests/kernel.sh 1..1 'ok 1 - x # SKIP no lockdep'
 RTKVM_FLAVOUR=rt summary "a skip of another kernel flavour" 0 "0 passed, 0 failed, 1 skipped" tests/kernel.sh
 RTKVM_FLAVOUR=ci summary "the same, with the flavour that has it" 1 "0 passed, 1 failed, 0 skipped" tests/kernel.sh
 RTKVM_FLAVOUR="" summary "the same, with none asked for" 1 "0 passed, 1 failed, 0 skipped" tests/kernel.sh
+run tests/slow.sh 1..1 'ok 1 - x # SKIP checkers'
+RTKVM_FLAVOUR="" summary "a skip of one kernel flavour" 0 "0 passed, 0 failed, 1 skipped" tests/slow.sh
+RTKVM_FLAVOUR=rt summary "the same, with another" 1 "0 passed, 1 failed, 0 skipped" tests/slow.sh
 run tests/odd.sh 1..1 'ok 1 - x # SKIP odd'
 summary "an unknown condition" 1 "0 passed, 1 failed, 0 skipped" tests/odd.sh
 
