@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Threads that the kernel makes for devices: the PIT of a real VM, which its plan
- * places, and threaded NAPI of a real driver, which is nobody's. Both leave leased
- * CPUs, and get back what they had.
+ * Threads that the kernel makes for devices: the PIT of a real VM and the workers of
+ * vhost-net, which their plan places, and threaded NAPI of a real driver, which is
+ * nobody's. All leave leased CPUs, and get back what they had.
  */
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/kvm.h>
+#include <linux/vhost.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,21 +17,29 @@
 
 #include "lease-host.h"
 
-/* A thread of the kernel by the beginning of its name; 0: none. */
-static pid_t kernel_thread(const char *name)
+/* A thread by the beginning of its name, of those in a folder of /proc, but not that one; 0: none. */
+static pid_t thread_in(const char *folder, const char *name, pid_t but)
 {
-	char text[64];
+	char pattern[64], text[64];
 	glob_t found;
 	pid_t pid = 0;
 
-	if (glob("/proc/[0-9]*/comm", 0, NULL, &found) != 0)
+	snprintf(pattern, sizeof(pattern), "%s[0-9]*/comm", folder);
+	if (glob(pattern, 0, NULL, &found) != 0)
 		return 0;
-	for (size_t i = 0; i < found.gl_pathc && !pid; i++)
-		if (read_text(found.gl_pathv[i], text, sizeof(text)) >= 0 &&
-		    !strncmp(text, name, strlen(name)))
-			pid = atoi(found.gl_pathv[i] + strlen("/proc/"));
+	for (size_t i = 0; i < found.gl_pathc && !pid; i++) {
+		pid = atoi(found.gl_pathv[i] + strlen(folder));
+		if (pid == but || read_text(found.gl_pathv[i], text, sizeof(text)) < 0 ||
+		    strncmp(text, name, strlen(name)))
+			pid = 0;
+	}
 	globfree(&found);
 	return pid;
+}
+
+static pid_t kernel_thread(const char *name)
+{
+	return thread_in("/proc/", name, 0);
 }
 
 /* CPUs 0 to 3 of a thread as bits. */
@@ -68,6 +77,25 @@ static pid_t make_pit(void)
 	return kernel_thread(name);
 }
 
+/*
+ * A worker of vhost-net, another one than BUT. Since Linux 6.4 it is a thread of the
+ * process that opened the device, as far as /proc tells; before, one of kthreadd's.
+ */
+static pid_t make_vhost(pid_t but)
+{
+	int fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
+	char name[32];
+	pid_t pid;
+
+	if (fd < 0 || ioctl(fd, VHOST_SET_OWNER) < 0) {
+		perror("# /dev/vhost-net");
+		return 0;
+	}
+	snprintf(name, sizeof(name), "vhost-%d", getpid());
+	pid = thread_in("/proc/self/task/", name, but);
+	return pid ? pid : thread_in("/proc/", name, but);
+}
+
 /* The first interface whose driver has one. */
 static pid_t make_napi(void)
 {
@@ -94,18 +122,21 @@ void part_devices(void)
 	struct rtkvm_watch *watch = NULL;
 	unsigned int placed = 0, again = 99;
 	bool ready;
-	pid_t pit = make_pit(), napi = make_napi();
+	pid_t pit = make_pit(), napi = make_napi(), vhost = make_vhost(0), later;
 
 	mount_v2();
 	result(pit > 0, "devices: a VM with a PIT has kvm-pit/%d", getpid());
 	result(napi > 0, "devices: an interface has a NAPI thread");
-	if (pit <= 0 || napi <= 0)
+	result(vhost > 0, "devices: vhost-net has the thread vhost-%d", getpid());
+	if (pit <= 0 || napi <= 0 || vhost <= 0)
 		return;
-	result(cpus_of(pit) == 0xf && cpus_of(napi) == 0xf, "devices: both may run on any CPU");
+	result(cpus_of(pit) == 0xf && cpus_of(napi) == 0xf && cpus_of(vhost) == 0xf,
+	       "devices: all may run on any CPU");
 	snapshot_take(&before);
 	lease = lease_of("2-3", RTKVM_CPU_AFFINITY, 0);
-	result(lease && cpus_of(pit) == 0x3 && cpus_of(napi) == 0x3,
-	       "devices: both leave the leased CPUs (%x, %x)", cpus_of(pit), cpus_of(napi));
+	result(lease && cpus_of(pit) == 0x3 && cpus_of(napi) == 0x3 && cpus_of(vhost) == 0x3,
+	       "devices: all leave the leased CPUs (%x, %x, %x)", cpus_of(pit), cpus_of(napi),
+	       cpus_of(vhost));
 	/* the flavours with PREEMPT_RT have ksoftirqd below it; no vCPU spins here */
 	ready = rtkvm_plan_parse(rt, "maxprio=5", &plan) == 0 &&
 		rtkvm_plan_allow(plan, RTKVM_GUARD_KTHREADS) == 0 &&
@@ -113,21 +144,37 @@ void part_devices(void)
 		rtkvm_watch_new(plan, 0, NULL, &watch) == 0 &&
 		rtkvm_plan_go_realtime(plan, NULL) == 0;
 	result(ready, "devices: the plan is real-time (%s)", ready ? "yes" : rtkvm_last_error());
+	/* a new thread could still have the name of the one that made it */
+	usleep(100000);
 	ready = rtkvm_watch_dispatch(watch, &placed) == 0;
-	result(ready && placed == 1 && priority_of(pit) == 5 && cpus_of(pit) == 0x2,
+	result(ready && placed == 2 && priority_of(pit) == 5 && cpus_of(pit) == 0x2,
 	       "devices: kvm-pit has the priority and the CPU of its role (%d, %x)",
 	       priority_of(pit), cpus_of(pit));
+	result(priority_of(vhost) == 5 && cpus_of(vhost) == 0x2,
+	       "devices: vhost has the priority and the CPU of its role (%d, %x)",
+	       priority_of(vhost), cpus_of(vhost));
 	result(priority_of(napi) == 0 && cpus_of(napi) == 0x3,
 	       "devices: the NAPI thread is of no VM, and only kept from the leased CPUs (%d, %x)",
 	       priority_of(napi), cpus_of(napi));
 	result(rtkvm_watch_dispatch(watch, &again) == 0 && again == 0, "devices: placed once");
+	later = make_vhost(vhost);
+	result(later > 0 && later != vhost && priority_of(later) == 0,
+	       "devices: another vhost thread later, with no priority at first");
+	usleep(100000);
+	ready = rtkvm_watch_dispatch(watch, &again) == 0;
+	result(ready && again == 1 && priority_of(later) == 5 && cpus_of(later) == 0x2,
+	       "devices: it is placed as well (%u placed, %d, %x)", again, priority_of(later),
+	       cpus_of(later));
 	rtkvm_watch_free(watch);
 	ready = rtkvm_plan_undo(plan, NULL) == 0;
-	result(ready && priority_of(pit) == 0 && cpus_of(pit) == 0x3,
-	       "devices: the plan is undone (%d, %x)", priority_of(pit), cpus_of(pit));
+	result(ready && priority_of(pit) == 0 && cpus_of(pit) == 0x3 && priority_of(vhost) == 0 &&
+		       cpus_of(vhost) == 0x3,
+	       "devices: the plan is undone (%d, %x; %d, %x)", priority_of(pit), cpus_of(pit),
+	       priority_of(vhost), cpus_of(vhost));
 	rtkvm_plan_free(plan);
 	rtkvm_cpu_lease_release(lease, NULL);
-	result(cpus_of(pit) == 0xf && cpus_of(napi) == 0xf, "devices: both have all CPUs again");
+	result(cpus_of(pit) == 0xf && cpus_of(napi) == 0xf && cpus_of(vhost) == 0xf,
+	       "devices: all have all CPUs again");
 	snapshot_take(&after);
 	result(snapshot_differences(&before, &after, true) == 0, "devices: the host is as it was");
 	snapshot_free(&before);
