@@ -47,7 +47,7 @@ struct rtkvm_watch;
 /** Roles of a VMM's threads. */
 enum {
 	RTKVM_ROLE_MAIN = 0,   /**< the main loop */
-	RTKVM_ROLE_IO = 1,     /**< I/O threads; also vhost and kvm-pit of the kernel */
+	RTKVM_ROLE_IO = 1,     /**< I/O threads; of the kernel vhost, kvm-pit, irq, napi */
 	RTKVM_ROLE_VCPU = 2,   /**< threads that call KVM_RUN */
 	RTKVM_ROLE_AIO = 3,    /**< asynchronous disk I/O workers that come and go */
 	RTKVM_ROLE_HELPER = 4, /**< all the rest: always SCHED_OTHER */
@@ -165,8 +165,9 @@ RTKVM_API int rtkvm_plan_set_role_cpus(struct rtkvm_plan *plan, int role, const 
 /**
  * Place threads by name: a rule for rtkvm_watch_dispatch().
  *
- * The built-in rules give "kvm-pit/PID" and "vhost-*" the role io and
- * "kvm-nx-lpage-re*" the role helper; rules added later win. A thread that no
+ * The built-in rules give "kvm-pit/PID", "vhost-*", "irq/N-..." and
+ * "napi/..." the role io and "kvm-nx-lpage-re*" the role helper; rules added
+ * later win. A thread that no
  * rule names is a helper. Names are the VMM's word: whoever can name a thread
  * of it chooses its role.
  *
@@ -322,6 +323,30 @@ RTKVM_API int rtkvm_watch_new(struct rtkvm_plan *plan, pid_t pid, struct rtkvm_l
 			      struct rtkvm_watch **watch);
 
 /**
+ * Let a watch place the kernel's threads of a PCI device of the VM as well:
+ * those of its interrupts ("irq/NUMBER-*"; with PREEMPT_RT vfio-pci's have
+ * them, too) and the NAPI threads ("napi/INTERFACE-*") of its network
+ * interfaces. Without a device, threads of interrupts and NAPI are nobody's.
+ *
+ * Which there are is read anew by each dispatch: a guest makes interrupts
+ * when its driver starts. An interrupt stays on the CPUs of its affinity; that
+ * is a matter of the CPU lease. When it is changed the kernel moves the thread
+ * there, off the CPUs of the role, and it is then left where it is.
+ *
+ * @param watch the watch
+ * @param device address as in /sys/bus/pci/devices, such as "0000:05:00.0";
+ *        copied. One that the watch has already changes nothing. A device that
+ *        goes away later has no threads.
+ * @return 0, or
+ *         - -EINVAL: an argument is NULL, or it is no address
+ *         - -ENODEV: no such PCI device
+ *         - -ENOMEM
+ *
+ * RT class: set-up. Thread safety: one thread at a time per watch.
+ */
+RTKVM_API int rtkvm_watch_add_device(struct rtkvm_watch *watch, const char *device);
+
+/**
  * Descriptor that polls readable (POLLIN) when rtkvm_watch_dispatch() should
  * be called: the interval is over, or another process has ended. Owned by the
  * watch. -EINVAL for NULL.
@@ -352,7 +377,8 @@ RTKVM_API int rtkvm_watch_set_interval(struct rtkvm_watch *watch, unsigned int m
  *   are left alone, and logged once.
  * - The kernel's threads "kvm-pit/PID", "vhost-PID" and
  *   "kvm-nx-lpage-recovery-PID" belong to the process if PID is its number or
- *   that of one of its threads. Placing them needs CAP_SYS_NICE.
+ *   that of one of its threads, and those of devices by
+ *   rtkvm_watch_add_device(). Placing them needs CAP_SYS_NICE.
  *
  * @param watch the watch
  * @param placed receives the number of threads placed by this call; may be

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A look at a process: its threads, and those that the kernel made in its
- * name. Reads only.
+ * name or for its devices. Reads only.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -130,13 +130,17 @@ static int by_pid(const void *key, const void *entry)
 	return (a > b) - (a < b);
 }
 
-static pid_t owner_of(struct rtkvm *rt, pid_t pid)
+static struct plan_known know(struct rtkvm *rt, pid_t pid)
 {
+	struct plan_known known = { .pid = pid };
 	struct rtkvm_task task;
 
-	if (rtkvm_task_read(rt, pid, pid, &task) < 0 || !task.kthread)
-		return 0; /* anybody may call a thread kvm-pit/1 */
-	return rtkvm_kthread_owner(task.comm);
+	/* anybody may call a thread kvm-pit/1 */
+	if (rtkvm_task_read(rt, pid, pid, &task) == 0 && task.kthread) {
+		known.owner = rtkvm_kthread_owner(task.comm);
+		known.device = plan_devices_named(task.comm);
+	}
+	return known;
 }
 
 static int known_grow(struct plan_look *look, size_t count)
@@ -178,8 +182,7 @@ static int update_known(struct rtkvm *rt, struct plan_look *look)
 		if (look->known_count)
 			old = bsearch(&list->pids[i], look->known, look->known_count, sizeof(*old),
 				      by_pid);
-		next[i].pid = list->pids[i];
-		next[i].owner = old ? old->owner : owner_of(rt, list->pids[i]);
+		next[i] = old ? *old : know(rt, list->pids[i]);
 	}
 	look->known_next = look->known;
 	look->known = next;
@@ -202,13 +205,17 @@ static int take_kernel(struct rtkvm *rt, pid_t pid, struct plan_look *look)
 	struct rtkvm_task task;
 	int ret = update_known(rt, look);
 
+	if (ret == 0 && look->devices.count)
+		ret = plan_devices_read(rt, &look->devices);
 	if (ret < 0)
 		return ret == -ENOMEM ? ret : 0; /* not shown to us: there is nothing to place */
 	for (size_t i = 0; i < look->known_count && ret == 0; i++) {
 		const struct plan_known *k = &look->known[i];
 
-		if (k->owner && is_of(look, pid, k->owner) &&
-		    rtkvm_task_read(rt, k->pid, k->pid, &task) == 0 && task.kthread)
+		if (!(k->owner && is_of(look, pid, k->owner)) && !(k->device && look->devices.count))
+			continue;
+		if (rtkvm_task_read(rt, k->pid, k->pid, &task) == 0 && task.kthread &&
+		    (k->owner || plan_devices_thread(&look->devices, task.comm)))
 			ret = look_add(look, &task);
 	}
 	return ret;
@@ -230,6 +237,7 @@ void plan_look_free(struct plan_look *look)
 	rtkvm_kthreads_free(&look->kthreads);
 	free(look->known);
 	free(look->known_next);
+	plan_devices_free(&look->devices);
 	memset(look, 0, sizeof(*look));
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "devices.h"
 #include "plan.h"
 
 /* Size of struct rtkvm_role_sched in 0.1. */
@@ -278,7 +279,7 @@ int plan_role_by_name(const struct rtkvm_plan *plan, const char *comm)
 	for (const struct plan_rule *rule = plan->rules; rule; rule = rule->next)
 		if (fnmatch(rule->pattern, comm, 0) == 0)
 			return rule->role;
-	if (!strncmp(comm, "kvm-pit/", 8) || !strncmp(comm, "vhost-", 6))
+	if (!strncmp(comm, "kvm-pit/", 8) || !strncmp(comm, "vhost-", 6) || plan_devices_named(comm))
 		return RTKVM_ROLE_IO;
 	return RTKVM_ROLE_HELPER;
 }

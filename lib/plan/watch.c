@@ -125,6 +125,14 @@ int rtkvm_watch_new(struct rtkvm_plan *plan, pid_t pid, struct rtkvm_lease *leas
 	return 0;
 }
 
+int rtkvm_watch_add_device(struct rtkvm_watch *watch, const char *device)
+{
+	if (!watch || !device)
+		return rtkvm_fail(NULL, EINVAL, "rtkvm_watch_add_device", NULL, "%s is NULL",
+				  watch ? "device" : "watch");
+	return plan_devices_add(watch->plan->rt, &watch->look.devices, device);
+}
+
 int rtkvm_watch_fd(const struct rtkvm_watch *watch)
 {
 	return watch ? watch->epoll_fd : -EINVAL;

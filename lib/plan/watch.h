@@ -6,6 +6,7 @@
 #define RTKVM_PLAN_WATCH_H
 
 #include "core/kthreads.h"
+#include "devices.h"
 #include "plan.h"
 
 /* Set of thread numbers, open addressing; 0 is no number. */
@@ -25,12 +26,14 @@ struct plan_look {
 	size_t count;
 	size_t room;
 	size_t own; /* the first so many are the process's, the rest the kernel's */
+	struct plan_devices devices; /* of the VM, too */
 	struct plan_tid_set seen;
 	struct rtkvm_kthread_list kthreads;
 	/* kernel threads that are known, so that only new ones are read */
 	struct plan_known {
 		pid_t pid;
 		pid_t owner; /* thread or process in whose name it was made; 0: none */
+		bool device; /* it is some device's */
 	} *known, *known_next;
 	size_t known_count;
 	size_t known_room;
@@ -57,7 +60,7 @@ void plan_watch_hurry(struct rtkvm_watch *watch, unsigned int ms);
 
 /*
  * All threads of the process that exist when this is called, and the kernel
- * threads made in its name. 0, or -ESRCH when the process is gone, -EACCES,
+ * threads made in its name or for its devices. 0, or -ESRCH when the process is gone, -EACCES,
  * -ENOMEM; quiet.
  */
 int plan_look_take(struct rtkvm *rt, pid_t pid, struct plan_look *look);

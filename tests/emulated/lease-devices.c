@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Threads that the kernel makes for devices: the PIT of a real VM and the workers of
- * vhost-net, which their plan places, and threaded NAPI of a real driver, which is
- * nobody's. All leave leased CPUs, and get back what they had.
+ * vhost-net, which their plan places, and those of interrupts and of threaded NAPI of
+ * a real driver, which are nobody's until a watch is told their device. All leave leased CPUs, and get back what they had.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/kvm.h>
 #include <linux/vhost.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "lease-host.h"
@@ -96,8 +100,53 @@ static pid_t make_vhost(pid_t but)
 	return pid ? pid : thread_in("/proc/", name, but);
 }
 
-/* The first interface whose driver has one. */
-static pid_t make_napi(void)
+/* An interface that is up has its interrupts. */
+static void up(const char *name)
+{
+	struct ifreq request = { .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+		perror(name);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The PCI address of an interface. */
+static void address_of(const char *name, char *address, size_t size)
+{
+	char path[64], target[256];
+	ssize_t len;
+	const char *last;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/device", name);
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len < 0 ? 0 : len] = '\0';
+	last = strrchr(target, '/');
+	snprintf(address, size, "%.*s", (int)size - 1, last ? last + 1 : target);
+}
+
+/* A thread of one of the interrupts of that device; 0: none. */
+static pid_t irq_thread_of(const char *address)
+{
+	char pattern[96], name[32];
+	glob_t found;
+	pid_t pid = 0;
+
+	snprintf(pattern, sizeof(pattern), "/sys/bus/pci/devices/%s/msi_irqs/*", address);
+	if (glob(pattern, 0, NULL, &found) != 0)
+		return 0;
+	for (size_t i = 0; i < found.gl_pathc && !pid; i++) {
+		snprintf(name, sizeof(name), "irq/%s-", strrchr(found.gl_pathv[i], '/') + 1);
+		pid = kernel_thread(name);
+	}
+	globfree(&found);
+	return pid;
+}
+
+/* The first interface whose driver has one; it is up then. */
+static pid_t make_napi(char *address, size_t size)
 {
 	glob_t found;
 	pid_t pid = 0;
@@ -105,13 +154,41 @@ static pid_t make_napi(void)
 	if (glob("/sys/class/net/*/threaded", 0, NULL, &found) != 0)
 		return 0;
 	for (size_t i = 0; i < found.gl_pathc && !pid; i++) {
+		char name[IFNAMSIZ] = "";
 		FILE *f = fopen(found.gl_pathv[i], "w");
 
-		if (f && fputs("1\n", f) >= 0 && fclose(f) == 0)
-			pid = kernel_thread("napi/");
+		if (!f || fputs("1\n", f) < 0 || fclose(f) != 0)
+			continue;
+		sscanf(found.gl_pathv[i], "/sys/class/net/%15[^/]", name);
+		up(name);
+		address_of(name, address, size);
+		pid = kernel_thread("napi/");
 	}
 	globfree(&found);
 	return pid;
+}
+
+/* Threads of interrupts and NAPI are a VM's when its watch is told the device. */
+static void part_device_of_vm(struct rtkvm_watch *watch, const char *address, pid_t napi, pid_t irq)
+{
+	unsigned int placed = 0;
+	bool ready;
+
+	ready = rtkvm_watch_add_device(watch, "eth0") == -EINVAL &&
+		rtkvm_watch_add_device(watch, "0000:ff:1f.7") == -ENODEV;
+	result(ready, "devices: one that is not there is refused (%s)", rtkvm_last_error());
+	ready = rtkvm_watch_add_device(watch, address) == 0 &&
+		rtkvm_watch_dispatch(watch, &placed) == 0;
+	result(ready && placed >= (irq ? 2 : 1) && priority_of(napi) == 5 && cpus_of(napi) == 0x2,
+	       "devices: the NAPI thread of the VM's device is placed (%d, %x)", priority_of(napi),
+	       cpus_of(napi));
+	if (irq)
+		result(priority_of(irq) == 5 && cpus_of(irq) == 0x2,
+		       "devices: so is the thread of its interrupt (%d, %x)", priority_of(irq),
+		       cpus_of(irq));
+	ready = rtkvm_watch_add_device(watch, address) == 0 &&
+		rtkvm_watch_dispatch(watch, &placed) == 0;
+	result(ready && placed == 0, "devices: told twice it is the same (%u)", placed);
 }
 
 void part_devices(void)
@@ -121,13 +198,22 @@ void part_devices(void)
 	struct rtkvm_plan *plan = NULL;
 	struct rtkvm_watch *watch = NULL;
 	unsigned int placed = 0, again = 99;
-	bool ready;
-	pid_t pit = make_pit(), napi = make_napi(), vhost = make_vhost(0), later;
+	int irq_priority;
+	struct utsname host;
+	char address[32] = "";
+	bool ready, realtime;
+	pid_t pit = make_pit(), napi = make_napi(address, sizeof(address)), vhost = make_vhost(0);
+	pid_t irq = irq_thread_of(address), later;
 
+	uname(&host);
+	realtime = strstr(host.version, "PREEMPT_RT");
+	irq_priority = irq ? priority_of(irq) : 0;
 	mount_v2();
 	result(pit > 0, "devices: a VM with a PIT has kvm-pit/%d", getpid());
 	result(napi > 0, "devices: an interface has a NAPI thread");
 	result(vhost > 0, "devices: vhost-net has the thread vhost-%d", getpid());
+	result((irq > 0) == realtime, "devices: an interrupt of %s has a thread with PREEMPT_RT only (%s)",
+	       address, realtime ? "it is" : "it is not");
 	if (pit <= 0 || napi <= 0 || vhost <= 0)
 		return;
 	result(cpus_of(pit) == 0xf && cpus_of(napi) == 0xf && cpus_of(vhost) == 0xf,
@@ -165,12 +251,16 @@ void part_devices(void)
 	result(ready && again == 1 && priority_of(later) == 5 && cpus_of(later) == 0x2,
 	       "devices: it is placed as well (%u placed, %d, %x)", again, priority_of(later),
 	       cpus_of(later));
+	part_device_of_vm(watch, address, napi, irq);
 	rtkvm_watch_free(watch);
 	ready = rtkvm_plan_undo(plan, NULL) == 0;
 	result(ready && priority_of(pit) == 0 && cpus_of(pit) == 0x3 && priority_of(vhost) == 0 &&
 		       cpus_of(vhost) == 0x3,
 	       "devices: the plan is undone (%d, %x; %d, %x)", priority_of(pit), cpus_of(pit),
 	       priority_of(vhost), cpus_of(vhost));
+	result(priority_of(napi) == 0 && cpus_of(napi) == 0x3 && (!irq || priority_of(irq) == irq_priority),
+	       "devices: also for the threads of a device (%d, %x; %d)", priority_of(napi),
+	       cpus_of(napi), irq ? priority_of(irq) : 0);
 	rtkvm_plan_free(plan);
 	rtkvm_cpu_lease_release(lease, NULL);
 	result(cpus_of(pit) == 0xf && cpus_of(napi) == 0xf && cpus_of(vhost) == 0xf,

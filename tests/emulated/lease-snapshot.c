@@ -40,7 +40,7 @@ static void add_thread(struct snapshot *s, const char *dir)
 	char path[320], stat[2048], status[8192], group[1024], key[400], value[1400], comm[64];
 	unsigned long long start;
 	int nice, priority, policy;
-	char *cpus, *p;
+	const char *cpus, *p;
 
 	snprintf(path, sizeof(path), "%s/stat", dir);
 	if (read_text(path, stat, sizeof(stat)) < 0)
@@ -59,6 +59,12 @@ static void add_thread(struct snapshot *s, const char *dir)
 		   "%d %d", &nice, &start, &priority, &policy) != 4)
 		return;
 	snprintf(comm, sizeof(comm), "%.*s", (int)(p - strchr(stat, '(') + 1), strchr(stat, '('));
+	/*
+	 * The thread of an interrupt runs where the interrupt goes: to one CPU of its affinity
+	 * (which is looked at), that the kernel chose and does not give up as long as it may stay.
+	 */
+	if (!strncmp(comm, "(irq/", 5))
+		cpus = "Cpus_allowed_list:\tits own\n";
 	snprintf(key, sizeof(key), "%s:%llu", dir, start);
 	snprintf(value, sizeof(value), "%s policy %d priority %d nice %d cpus %.*s groups %s",
 		 strncmp(comm, "(kworker/", 9) ? comm : "(kworker)", policy, priority, nice,
