@@ -93,6 +93,8 @@ check "its result is kept, with time and commit" lines "^lint: $day [0-9:]{8}, c
 first=$(lines ^lint:)
 equal "all else did not run" "$(grep -vc -e '^#' -e ': not run$' "$results")" 1
 contains "a kernel flavour has a stage for each test of emulated hosts" "$(lines ': not run$')" "rt/runner: not run"
+contains "also a test of one flavour only" "$(lines ': not run$')" "rt/kernel-selftests: not run"
+refuse "which is no stage of the others" grep -q "preempt/kernel-selftests" "$results"
 cp "$results" "$copy/tests/long-run.txt"
 quickstart "a test with results of check-all" 0 "" check tests/build/headers.sh
 today=$(cut -d' ' -f2 <<<"$first")

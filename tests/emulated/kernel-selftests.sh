@@ -4,6 +4,7 @@
 # The kernel's own selftests of KVM, in the svm host: under a kernel with the series
 # each gives what it gives without it, and that of the series passes. Some fail or take
 # too long on this emulator, with either kernel: that has to be the same as well.
+# flavours: rt
 . "${top_srcdir:?run this by make check}/tests/support/tap.sh"
 . "$top_srcdir/tests/emulated/lib.sh"
 
