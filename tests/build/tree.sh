@@ -24,6 +24,7 @@ licence_for() {
 	COPYING | LICENSES/* | *.gitkeep | tests/abi/*.abi | tests/abi/*.constants) ;;
 	tests/fuzz/corpus/* | *.hgrm | doc/figures/* | *.png | *.svg | *.patch) ;;
 	.git*) ;;
+	doc/packaging/debian/changelog | doc/packaging/debian/copyright | doc/packaging/debian/source/*) ;;
 	examples/Makefile.inc) echo LGPL-2.1-or-later ;;
 	examples/*) echo MIT ;; # programs to copy from
 	kernel/uapi/*) echo "GPL-2.0 WITH Linux-syscall-note" ;;
