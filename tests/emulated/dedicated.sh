@@ -24,13 +24,15 @@ cpu3=/sys/devices/system/cpu/cpu3/online
 # Times six phases: exits of a guest whose AVX registers are looked at.
 registers=500
 [ -z "${RTKVM_LONG_TESTS:-}" ] || registers=17000
-parts() { # SCALE: of what takes long
+parts() { # SCALE BY: of what takes long; who handles CPUID there
+	local by=$2
 	whats=() commands=()
 	before="sh ./calls still 3" there exits 3 $((200 * $1)) 0
 	before="sh ./calls still 3" there time 3 6000
 	there errors 3 1
 	there user 3
 	there exits 3 $((200 * $1)) 500000
+	there cpuid 3 $((200 * $1)) "$by"
 	add "stock, the same guest" "taskset 4 $guests exits -1 $((200 * $1)) 0"
 	there map 3 $((40 * $1))
 	there merged 3 $((4 * $1))
@@ -84,11 +86,12 @@ metered_there() { # HOST
 		"$(metered "$tmp/$1/meter" "$label" entries 3)" "$entries"
 	equal "$1: and on all together" "$(metered "$tmp/$1/meter" "$label" entries)" "$entries"
 }
-parts 5
+parts 5 thread # without NRIPS
 run_parts svm --meter
 metered_there svm
 only_long "on VMX"
 need_host vmx --meter
+parts 5 cpu
 run_parts vmx --meter
 metered_there vmx
 finish

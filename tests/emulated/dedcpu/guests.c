@@ -9,8 +9,13 @@
  *   guests exits CPU N POLL    N accesses of a port there, N as an ordinary vCPU, N there
  *                              again: registers, SSE and TSC go on through all of it.
  *                              CPU -1: ordinary all the time
+ *   guests cpuid CPU N BY     N times CPUID there, of leaves that the CPU may handle itself and
+ *                              of others; as an ordinary vCPU; there again. BY says who handles
+ *                              the first: cpu or thread. CPU -1: ordinary all the time
+ *   guests asked CPU N         a guest that does nothing but CPUID takes N NMIs
  *   guests time CPU MS         a guest that never exits, for so long: where the time is
  *   guests map CPU N           a guest that never exits sees N changes of its memory
+ *   guests busymap CPU N       the same, one that does CPUID all the time
  *   guests both CPU N          two threads make changes, N each
  *   guests merged CPU N        the same, and KSM merges its page with another each time
  *   guests beside CPU OTHER N  a second vCPU, on OTHER, writes; the one that never exits
@@ -19,6 +24,7 @@
  *   guests ends CPU HOW        what may happen to a process whose guest has interrupts off:
  *                              see ends.c
  *   guests kicked CPU POINT US one signal, when the CPU waits so long at POINT: see kicks.c
+ *   guests busy CPU POINT US   the same, for a guest that does nothing but CPUID
  *   guests hostile CPU N SEED  N guests of random instructions beside a VM that calculates
  *   guests spin|halt CPU       with interrupts off, until it is killed
  */
@@ -300,10 +306,16 @@ int main(int argc, char **argv)
 		user(cpu);
 	else if (!strcmp(what, "exits") && argc == 5)
 		exits(cpu, n, (uint32_t)strtoul(argv[4], NULL, 0));
+	else if (!strcmp(what, "cpuid") && argc == 5)
+		identify(cpu, n, argv[4]);
+	else if (!strcmp(what, "asked") && argc == 4)
+		asked(cpu, n);
 	else if (!strcmp(what, "time") && argc == 4)
 		timing(cpu, n);
 	else if (!strcmp(what, "map") && argc == 4)
-		map(cpu, n);
+		map(cpu, n, 0);
+	else if (!strcmp(what, "busymap") && argc == 4)
+		map(cpu, n, 1);
 	else if (!strcmp(what, "both") && argc == 4)
 		both(cpu, n);
 	else if (!strcmp(what, "merged") && argc == 4)
@@ -315,7 +327,9 @@ int main(int argc, char **argv)
 	else if (!strcmp(what, "ends") && argc == 4)
 		ends(cpu, argv[3]);
 	else if (!strcmp(what, "kicked") && argc == 5)
-		kicked(cpu, argv[3], (unsigned int)strtoul(argv[4], NULL, 0));
+		kicked(cpu, argv[3], (unsigned int)strtoul(argv[4], NULL, 0), 0);
+	else if (!strcmp(what, "busy") && argc == 5)
+		kicked(cpu, argv[3], (unsigned int)strtoul(argv[4], NULL, 0), 1);
 	else if (!strcmp(what, "hostile") && argc == 5)
 		hostile(cpu, n, (uint32_t)strtoul(argv[4], NULL, 0));
 	else if (!strcmp(what, "spin"))

@@ -2,7 +2,8 @@
 /*
  * A kick at a chosen moment: one point of the way into the guest is made wide, and the
  * only signal of the run comes while the CPU is there. The guest has taken all its page
- * faults before and has interrupts off, so nothing else leads out of it.
+ * faults before and has interrupts off, so nothing else leads out of it; one that is busy
+ * has exits that the CPU handles itself all the time.
  */
 #include <err.h>
 #include <errno.h>
@@ -29,10 +30,12 @@ static void delay(const char *point, unsigned int us)
 	close(fd);
 }
 
-void kicked(int cpu, const char *point, unsigned int us)
+void kicked(int cpu, const char *point, unsigned int us, int busy)
 {
 	/* cli; out %al, $PORT; jmp . */
-	static const uint8_t code[] = { 0xfa, 0xe6, PORT, 0xeb, 0xfe };
+	static const uint8_t spins[] = { 0xfa, 0xe6, PORT, 0xeb, 0xfe };
+	/* cli; out %al, $PORT; 1: xor %eax, %eax; cpuid; jmp 1b */
+	static const uint8_t asks[] = { 0xfa, 0xe6, PORT, 0x66, 0x31, 0xc0, 0x0f, 0xa2, 0xeb, 0xf9 };
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
 	struct sigaction action = { .sa_handler = on_signal };
 	struct itimerspec in = { .it_value = { .tv_sec = us / 2000000,
@@ -50,7 +53,8 @@ void kicked(int cpu, const char *point, unsigned int us)
 	sigemptyset(&block);
 	sigaddset(&block, SIGUSR1);
 	make(&m, 1);
-	start(&m, code, sizeof(code));
+	cpuid_table(&m);
+	start(&m, busy ? asks : spins, busy ? sizeof(asks) : sizeof(spins));
 	set(&m, cpu);
 	if (sigaction(SIGUSR1, &action, NULL) || sigprocmask(SIG_BLOCK, &block, NULL) ||
 	    timer_create(CLOCK_MONOTONIC, &event, &timer) ||

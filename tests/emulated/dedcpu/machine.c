@@ -121,6 +121,17 @@ void start_at(const struct machine *m, unsigned int at, const uint8_t *code, siz
 		err(1, "registers of the vCPU");
 }
 
+void stack_at(const struct machine *m, unsigned int at)
+{
+	struct kvm_regs regs;
+
+	if (ioctl(m->vcpu, KVM_GET_REGS, &regs))
+		err(1, "registers of the vCPU");
+	regs.rsp = at;
+	if (ioctl(m->vcpu, KVM_SET_REGS, &regs))
+		err(1, "registers of the vCPU");
+}
+
 void refused(const struct machine *m, unsigned long request, unsigned long argument,
 		    int want, const char *what)
 {

@@ -47,10 +47,15 @@ void make_vcpu(const struct machine *first, struct machine *m, unsigned int id);
 /* Real mode from CODE on. */
 void start(const struct machine *m, const uint8_t *code, size_t n);
 void start_at(const struct machine *m, unsigned int at, const uint8_t *code, size_t n);
+/* Its stack pointer, for interrupts. */
+void stack_at(const struct machine *m, unsigned int at);
 /* KVM_RUN until the guest uses PORT (1) or END (0). */
 int next(const struct machine *m);
 /* One of KVM's binary statistics of the vCPU. */
 uint64_t statistic(const struct machine *m, const char *name);
+
+/* A table for CPUID, before the first KVM_RUN: see cpuid.c. */
+void cpuid_table(const struct machine *m);
 
 struct kvm_dedicated_cpu wanted(int cpu);
 /* KVM_SET_SLAVE_CPU, which must not fail. */
@@ -63,14 +68,16 @@ void refused(const struct machine *m, unsigned long request, unsigned long argum
 void errors(int cpu, int online);
 void user(int cpu);
 void exits(int cpu, uint32_t n, uint32_t poll_ns);
+void identify(int cpu, uint32_t n, const char *by);
+void asked(int cpu, uint32_t n);
 void timing(int cpu, unsigned int ms);
-void map(int cpu, uint32_t n);
+void map(int cpu, uint32_t n, int busy);
 void both(int cpu, uint32_t n);
 void merged(int cpu, uint32_t n);
 void beside(int cpu, int other, uint32_t n);
 void registers(int cpu, uint32_t n);
 void ends(int cpu, const char *how);
-void kicked(int cpu, const char *point, unsigned int us);
+void kicked(int cpu, const char *point, unsigned int us, int busy);
 void hostile(int cpu, uint32_t n, uint32_t seed);
 void spin(int cpu);
 void halt(int cpu);

@@ -55,18 +55,25 @@ static int seen(uint32_t number)
 	return 0;
 }
 
-/* The guest that copies IN to OUT and never exits; IN, with a memory slot of its own, is returned. */
-static volatile uint32_t *copies(int cpu)
+/*
+ * The guest that copies IN to OUT and never exits, but for CPUID if it is busy; IN, with a
+ * memory slot of its own, is returned.
+ */
+static volatile uint32_t *copies(int cpu, int busy)
 {
 	/* 1: mov IN, %eax; mov %eax, OUT; jmp 1b */
 	static const uint8_t code[] = { 0x66, 0xa1, 0x00, 0x30, 0x66, 0xa3, 0x00, 0x20, 0xeb, 0xf6 };
+	/* 1: xor %eax, %eax; cpuid; the same; jmp 1b */
+	static const uint8_t asks[] = { 0x66, 0x31, 0xc0, 0x0f, 0xa2,
+		0x66, 0xa1, 0x00, 0x30, 0x66, 0xa3, 0x00, 0x20, 0xeb, 0xf1 };
 	pthread_t thread;
 
 	make(&mapped, 1);
 	slot(0, 0, 0); /* one does not become smaller */
 	slot(0, IN, 0);
 	slot(1, 4096, 0);
-	start(&mapped, code, sizeof(code));
+	cpuid_table(&mapped);
+	start(&mapped, busy ? asks : code, busy ? sizeof(asks) : sizeof(code));
 	if (cpu >= 0)
 		set(&mapped, cpu);
 	if (pthread_create(&thread, NULL, runner, NULL))
@@ -82,9 +89,9 @@ static void expect_seen(uint32_t i, const char *what)
 	expect(0, what);
 }
 
-void map(int cpu, uint32_t n)
+void map(int cpu, uint32_t n, int busy)
 {
-	volatile uint32_t *in = copies(cpu);
+	volatile uint32_t *in = copies(cpu, busy);
 	uint64_t entries;
 
 	for (uint32_t i = 1; i <= n && !bad; i++) {
@@ -133,7 +140,7 @@ static void *log_dirty(void *rounds)
 /* Both wait until the guest was left; a kick may come while it is left for the other. */
 void both(int cpu, uint32_t n)
 {
-	volatile uint32_t *in = copies(cpu);
+	volatile uint32_t *in = copies(cpu, 0);
 	pthread_t thread;
 
 	*in = 1;
@@ -184,7 +191,7 @@ static uint64_t frame(const volatile void *at)
 /* KSM merges the guest's page with another of the same content; then it is written. */
 void merged(int cpu, uint32_t n)
 {
-	volatile uint32_t *in = copies(cpu);
+	volatile uint32_t *in = copies(cpu, 0);
 	uint8_t *twin = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t begin;
 
