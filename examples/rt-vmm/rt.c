@@ -51,11 +51,26 @@ static struct rtkvm_plan *make_plan(struct run *r, const char *text)
 		rtkvm_plan_free(plan);
 		return NULL;
 	}
-	/* a thread whose guest runs elsewhere does not spin: it sleeps, or handles an exit */
-	if (r->config->dedicated == r->config->vcpus)
-		rtkvm_plan_allow(plan, RTKVM_GUARD_OVERCOMMIT | RTKVM_GUARD_KTHREADS |
-					RTKVM_GUARD_THROTTLE);
 	return plan;
+}
+
+/*
+ * Do the guards let the plan be? Those of vCPUs learn which ones have a CPU of their
+ * own when their threads enter; before, a plan of its own is asked, without them.
+ */
+static bool plan_is_well(struct run *r)
+{
+	struct rtkvm_plan *plan = make_plan(r, r->config->plan);
+	int ret = -1;
+
+	if (plan) {
+		if (r->config->dedicated == r->config->vcpus)
+			rtkvm_plan_allow(plan, RTKVM_GUARD_OVERCOMMIT | RTKVM_GUARD_KTHREADS |
+					       RTKVM_GUARD_THROTTLE);
+		ret = rtkvm_plan_check(plan, r->config->vcpus - r->config->dedicated, NULL);
+	}
+	rtkvm_plan_free(plan);
+	return ret == 0;
 }
 
 /*
@@ -69,7 +84,7 @@ static int choose_plan(struct run *r)
 	rt->plan = make_plan(r, r->config->plan);
 	if (!rt->plan)
 		return fail("%s", rtkvm_last_error());
-	if (rtkvm_plan_check(rt->plan, r->config->vcpus, NULL) == 0)
+	if (plan_is_well(r))
 		return 0;
 	result_left_out(r->result, "plan \"%s\": %s", r->config->plan, rtkvm_last_error());
 	r->result->degraded = true;

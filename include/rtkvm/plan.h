@@ -195,7 +195,8 @@ RTKVM_API int rtkvm_plan_allow(struct rtkvm_plan *plan, unsigned int guards);
  *
  * @param plan the plan
  * @param vcpus number of vCPU threads that there will be; 0: those that
- *        entered so far
+ *        entered so far. Those whose guests run on dedicated CPUs
+ *        (rtkvm_vcpu_dedicate()) are not counted: they sleep meanwhile
  * @param report receives an item per guard: "guard-overcommit",
  *        "guard-kthreads", "guard-throttle", "guard-privilege", "guard-top".
  *        verified: nothing to object; off: it objects (a problem unless a

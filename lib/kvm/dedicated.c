@@ -17,6 +17,7 @@
 #include "core/file.h"
 #include "kvm.h"
 #include "lease/lease_priv.h"
+#include "plan/plan.h"
 
 #define OPTIONS_MIN sizeof(struct rtkvm_dedicate_options)
 #define POLL_MAX_NS 1000000000U
@@ -238,6 +239,12 @@ void rtkvm_dedicated_try(struct rtkvm_vcpu *vcpu)
 		snprintf(d->why, sizeof(d->why), "%s", why_refused(vcpu, -ret));
 }
 
+void rtkvm_dedicated_tell(struct rtkvm_vcpu *vcpu, pid_t tid)
+{
+	if (vcpu->vm->plan)
+		plan_set_dedicated(vcpu->vm->plan, tid, vcpu->ded.lease && !vcpu->ded.refused);
+}
+
 int rtkvm_dedicated_apply(struct rtkvm_vcpu *vcpu)
 {
 	struct rtkvm_ded *d = &vcpu->ded;
@@ -247,7 +254,11 @@ int rtkvm_dedicated_apply(struct rtkvm_vcpu *vcpu)
 		return 0;
 	if (wanted && !atomic_load(&d->bound)) {
 		(void)rtkvm_stats_get(&vcpu->stats, "ded_entries", &d->entries0);
-		return bind(vcpu) < 0 ? -EIO : 0;
+		if (bind(vcpu) == 0)
+			return 0;
+		if (vcpu->vm->plan) /* it runs on its thread's CPUs then */
+			plan_set_dedicated(vcpu->vm->plan, atomic_load(&vcpu->tid), false);
+		return -EIO;
 	}
 	if (!wanted)
 		rtkvm_dedicated_end(vcpu);

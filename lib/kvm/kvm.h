@@ -176,6 +176,8 @@ void rtkvm_dedicated_look(const struct rtkvm_vm *vm, uint32_t feature,
 			  struct rtkvm_finding *finding);
 void rtkvm_dedicated_look_vcpu(const struct rtkvm_vcpu *vcpu, struct rtkvm_finding *finding);
 void rtkvm_dedicated_try(struct rtkvm_vcpu *vcpu);
+/* The plan's guards count its thread then, or not. */
+void rtkvm_dedicated_tell(struct rtkvm_vcpu *vcpu, pid_t tid);
 /* The first vCPU that was refused and is not to have anything else, or NULL. */
 const struct rtkvm_vcpu *rtkvm_dedicated_missing(const struct rtkvm_vm *vm,
 						 struct rtkvm_finding *finding);

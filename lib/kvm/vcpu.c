@@ -219,6 +219,7 @@ static int enter(struct rtkvm_vcpu *vcpu)
 	look_at_signal(vcpu);
 	try_immediate_exit(vcpu);
 	rtkvm_dedicated_try(vcpu);
+	rtkvm_dedicated_tell(vcpu, self);
 	vcpu->has_entered = true;
 	vcpu->pid = getpid();
 	atomic_store(&vcpu->sched_seen, RTKVM_SCHED_UNSEEN);

@@ -82,3 +82,14 @@ int rtkvm_thread_leave(struct rtkvm_plan *plan)
 	plan_unlock(plan);
 	return ret < 0 ? ret : 0;
 }
+
+void plan_set_dedicated(struct rtkvm_plan *plan, pid_t tid, bool dedicated)
+{
+	struct plan_thread *t;
+
+	plan_lock(plan);
+	t = plan_threads_find(&plan->threads, tid);
+	if (t)
+		t->dedicated = dedicated;
+	plan_unlock(plan);
+}

@@ -90,6 +90,8 @@ int plan_guard_kthreads(const struct plan_facts *facts, struct plan_finding *fou
 	struct rtkvm_kthread_list list = { .count = 0 };
 	int kind = kernel_kind(facts->plan->rt), verdict = PLAN_GUARD_UNKNOWN;
 
+	if (plan_guard_none_spins(facts, found))
+		return PLAN_GUARD_FINE;
 	if (facts->vcpu.policy == RTKVM_POLICY_TS || kind != PREEMPT_RT) {
 		snprintf(found->reason, sizeof(found->reason), "%s",
 			 facts->vcpu.policy == RTKVM_POLICY_TS ? "vCPU threads are not real-time" :

@@ -70,6 +70,8 @@ int plan_guard_throttle(const struct plan_facts *facts, struct plan_finding *fou
 	struct rtkvm *rt = facts->plan->rt;
 	int64_t runtime, period;
 
+	if (plan_guard_none_spins(facts, found))
+		return PLAN_GUARD_FINE;
 	if (facts->vcpu.policy == RTKVM_POLICY_TS) {
 		snprintf(found->reason, sizeof(found->reason), "vCPU threads are not real-time");
 		return PLAN_GUARD_FINE;

@@ -72,7 +72,7 @@ static bool pinned_fit(const struct plan_facts *facts)
 	if (!sets)
 		return true;
 	while ((t = plan_threads_next(&plan->threads, t)))
-		if (t->role == RTKVM_ROLE_VCPU && n < facts->vcpus &&
+		if (plan_spins(t) && n < facts->vcpus &&
 		    plan_cpus_get(t->tid, &sets[n]) == 0)
 			n++;
 	while (n < facts->vcpus)
@@ -82,12 +82,24 @@ static bool pinned_fit(const struct plan_facts *facts)
 	return fits;
 }
 
+bool plan_guard_none_spins(const struct plan_facts *facts, struct plan_finding *found)
+{
+	if (facts->vcpus || !facts->dedicated)
+		return false;
+	snprintf(found->reason, sizeof(found->reason),
+		 "guests run on dedicated CPUs (%u), and their vCPU threads sleep meanwhile",
+		 facts->dedicated);
+	return true;
+}
+
 int plan_guard_overcommit(const struct plan_facts *facts, struct plan_finding *found)
 {
 	unsigned int count = rtkvm_cpus_count(&facts->cpus);
 	struct rtkvm_cpus left = facts->process;
 	char list[RTKVM_CPULIST_TEXT];
 
+	if (plan_guard_none_spins(facts, found))
+		return PLAN_GUARD_FINE;
 	if (facts->vcpu.policy == RTKVM_POLICY_TS || !facts->vcpus) {
 		snprintf(found->reason, sizeof(found->reason), "%s",
 			 facts->vcpus ? "vCPU threads are not real-time" : "no vCPU thread yet");

@@ -70,7 +70,13 @@ static void only_online(struct rtkvm *rt, struct rtkvm_cpus *cpus)
 		rtkvm_cpus_and(cpus, &online);
 }
 
-/* CPUs on which any vCPU thread may run. */
+/* Of a vCPU whose guest runs where its thread does. */
+bool plan_spins(const struct plan_thread *t)
+{
+	return t->role == RTKVM_ROLE_VCPU && !t->dedicated;
+}
+
+/* CPUs on which any vCPU thread may run whose guest does. */
 static void vcpu_cpus(struct plan_facts *facts)
 {
 	const struct rtkvm_plan *plan = facts->plan;
@@ -78,8 +84,10 @@ static void vcpu_cpus(struct plan_facts *facts)
 	unsigned int entered = 0;
 
 	facts->cpus_known = process_cpus(plan->rt, &facts->process);
-	while ((t = plan_threads_next(&plan->threads, t)))
-		entered += t->role == RTKVM_ROLE_VCPU;
+	while ((t = plan_threads_next(&plan->threads, t))) {
+		entered += plan_spins(t);
+		facts->dedicated += t->role == RTKVM_ROLE_VCPU && t->dedicated;
+	}
 	if (facts->vcpus < entered)
 		facts->vcpus = entered;
 	if (plan->cpus[RTKVM_ROLE_VCPU]) {
@@ -96,7 +104,7 @@ static void vcpu_cpus(struct plan_facts *facts)
 	while ((t = plan_threads_next(&plan->threads, t))) {
 		struct rtkvm_cpus own;
 
-		if (t->role != RTKVM_ROLE_VCPU || plan_cpus_get(t->tid, &own) < 0)
+		if (!plan_spins(t) || plan_cpus_get(t->tid, &own) < 0)
 			continue;
 		for (int cpu = -1; (cpu = rtkvm_cpus_next(&own, (unsigned int)(cpu + 1))) >= 0;)
 			rtkvm_cpus_add(&facts->cpus, (unsigned int)cpu);

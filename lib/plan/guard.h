@@ -25,7 +25,8 @@ enum {
 /* What all guards look at. */
 struct plan_facts {
 	struct rtkvm_plan *plan;
-	unsigned int vcpus;         /* vCPU threads that there are or will be */
+	unsigned int vcpus;         /* vCPU threads that there are or will be, but for: */
+	unsigned int dedicated;     /* those whose guests run on dedicated CPUs, and which sleep */
 	bool cpus_known;
 	struct rtkvm_cpus cpus;     /* of all vCPU threads */
 	struct rtkvm_cpus process;  /* of the process, the default of each thread */
@@ -39,6 +40,9 @@ plan_guard_fn plan_guard_kthreads;
 plan_guard_fn plan_guard_throttle;
 plan_guard_fn plan_guard_privilege;
 plan_guard_fn plan_guard_top;
+
+/* Do all guests run elsewhere? Then no vCPU thread spins; found->reason says so. */
+bool plan_guard_none_spins(const struct plan_facts *facts, struct plan_finding *found);
 
 /* May this process make a thread (NULL: any of its) real-time? If not, why. */
 bool plan_guard_may_raise(struct rtkvm_plan *plan, int priority, const struct plan_thread *thread,

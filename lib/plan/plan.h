@@ -84,8 +84,14 @@ const char *plan_thread_print(const struct plan_thread *thread, char text[PLAN_T
 int plan_memory_lock(struct rtkvm_plan *plan, struct rtkvm_report *report);
 int plan_memory_unlock(struct rtkvm_plan *plan, struct rtkvm_report *report);
 
+/* guard.c: a vCPU thread whose guest runs where it does. */
+bool plan_spins(const struct plan_thread *thread);
+
 /* guard.c: an item per guard; -EPERM, with the error recorded, if one refuses. */
 int plan_guards(struct rtkvm_plan *plan, unsigned int vcpus, struct rtkvm_report *report);
+
+/* enter.c: does the guest of that vCPU thread run on a dedicated CPU? An unknown one: nothing. */
+void plan_set_dedicated(struct rtkvm_plan *plan, pid_t tid, bool dedicated);
 
 /* realtime.c: rtkvm_plan_undo() with the lock held. */
 int plan_undo(struct rtkvm_plan *plan, struct rtkvm_report *report);

@@ -31,6 +31,7 @@ struct plan_thread {
 	bool entered;    /* by rtkvm_thread_enter(): keeps its role */
 	bool alone;      /* changed by someone else or refused: left alone, said once */
 	bool sched_set;  /* now is ours, before is to be given back */
+	bool dedicated;  /* of a vCPU whose guest runs on a CPU of its own: it sleeps meanwhile */
 	bool cpus_short; /* the kernel kept CPUs of the role out */
 	unsigned int seen; /* number of the last look that found it */
 	struct plan_sched before; /* since it entered, or was found */

@@ -128,6 +128,47 @@ START_TEST(overcommit)
 }
 END_TEST
 
+/* vCPUs whose guests run elsewhere take no CPU of the host, and do not spin there. */
+START_TEST(dedicated)
+{
+	static const char *const spinning[] = { "guard-overcommit", "guard-kthreads", "guard-throttle" };
+	const struct rtkvm_report_item *item;
+	struct rtkvm_report *report = NULL;
+	struct rtkvm_plan *plan;
+
+	test_write(dir, "proc/sys/kernel/sched_rt_runtime_us", "950000\n");
+	ck_assert_int_eq(rtkvm_plan_parse(rt, "maxprio=80", &plan), 0);
+	ck_assert_int_eq(rtkvm_plan_set_role_cpus(plan, RTKVM_ROLE_VCPU, "3"), 0);
+	ck_assert_int_eq(rtkvm_thread_enter(plan, RTKVM_ROLE_VCPU), 0);
+	for (int there = 0; there < 2; there++) {
+		plan_set_dedicated(plan, gettid(), there);
+		for (size_t i = 0; i < sizeof(spinning) / sizeof(spinning[0]); i++) {
+			rtkvm_plan_check(plan, 0, &report);
+			item = rtkvm_report_find(report, spinning[i]);
+			snprintf(reason, sizeof(reason), "%s", rtkvm_report_item_reason(item));
+			ck_assert_int_eq(!!strstr(reason, "dedicated CPUs (1)"), there);
+			ck_assert_int_eq(rtkvm_report_item_state(item),
+					 there || i < 2 ? RTKVM_STATE_VERIFIED : RTKVM_STATE_OFF);
+			rtkvm_report_free(report);
+		}
+		/* two more that do compute: one CPU for them, whether the first counts or not */
+		rtkvm_plan_check(plan, 2, &report);
+		item = rtkvm_report_find(report, "guard-overcommit");
+		ck_assert_int_eq(rtkvm_report_item_state(item), RTKVM_STATE_OFF);
+		rtkvm_report_free(report);
+		/* one more: with the one that entered it is one too many, beside a dedicated one not */
+		rtkvm_plan_check(plan, there ? 1 : 2, &report);
+		item = rtkvm_report_find(report, "guard-overcommit");
+		ck_assert_int_eq(rtkvm_report_item_state(item),
+				 there ? RTKVM_STATE_VERIFIED : RTKVM_STATE_OFF);
+		rtkvm_report_free(report);
+	}
+	plan_set_dedicated(plan, 1, true); /* no thread of the plan: nothing */
+	ck_assert_int_eq(rtkvm_thread_leave(plan), 0);
+	rtkvm_plan_free(plan);
+}
+END_TEST
+
 START_TEST(overcommit_refuses_until_allowed)
 {
 	ck_assert_int_eq(check("maxprio=80", "2-3", 2, 0), 0);
@@ -484,6 +525,7 @@ Suite *rtkvm_suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, overcommit);
+	tcase_add_test(tc, dedicated);
 	tcase_add_test(tc, overcommit_refuses_until_allowed);
 	tcase_add_test(tc, facts_that_cannot_be_read);
 	tcase_add_test(tc, kthreads);
