@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * rtkvm dedicate [OPTION...] [--target PID | -- COMMAND...]: take CPUs out of
- * Linux's way. A command inherits the descriptor of the lease, and everything
- * is given back when it ends; a target owns the lease as long as it lives.
+ * Linux's way. A command inherits the descriptor of the lease, with --claim those of
+ * its CPUs too, and everything is given back when it ends; a target owns the lease as
+ * long as it lives.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@ struct arguments {
 	struct rtkvm_cpu_request request;
 	char **command;
 	bool pin;
+	bool claim;
 	bool quiet;
 };
 
@@ -109,6 +111,8 @@ static int read_arguments(struct arguments *a, struct cmd_options *opt, int argc
 			opt->json = true;
 		else if (!strcmp(argv[i], "--pin"))
 			a->pin = true;
+		else if (!strcmp(argv[i], "--claim"))
+			a->claim = true;
 		else if (!strcmp(argv[i], "--quiet"))
 			a->quiet = true;
 		else if (read_flag(argv[i], a))
@@ -120,6 +124,8 @@ static int read_arguments(struct arguments *a, struct cmd_options *opt, int argc
 	}
 	if (!a->command == !a->request.target || (a->command && !*a->command))
 		return cmd_usage("dedicate takes either --target PID or -- COMMAND");
+	if (a->claim && (a->request.mode != RTKVM_CPU_OFFLINE || !a->command))
+		return cmd_usage("--claim is for --mode offline and a COMMAND");
 	return CMD_OK;
 }
 
@@ -129,9 +135,29 @@ static void forward(int sig)
 		kill(child, sig);
 }
 
-/* Waits until its parent has done what it wants with it, then becomes the command. */
-static void become(const struct arguments *a, int go, int lease_fd)
+/* The descriptors of all CPUs, "5,6", inheritable. */
+static int pass_claims(struct rtkvm_cpu_lease *lease)
 {
+	uint32_t count = rtkvm_cpu_lease_get_count(lease);
+	char *text = malloc(count * 12 + 1);
+	size_t len = 0;
+	int ret = 0;
+
+	for (uint32_t i = 0; text && i < count && ret >= 0; i++) {
+		ret = rtkvm_cpu_lease_claim(lease, i);
+		if (ret >= 0)
+			len += (size_t)sprintf(text + len, i ? ",%d" : "%d", ret);
+	}
+	if (text && ret >= 0)
+		setenv("RTKVM_CLAIM_FDS", text, 1);
+	free(text);
+	return text ? ret : -ENOMEM;
+}
+
+/* Waits until its parent has done what it wants with it, then becomes the command. */
+static void become(const struct arguments *a, int go, struct rtkvm_cpu_lease *lease)
+{
+	int lease_fd = rtkvm_cpu_lease_fd(lease);
 	char text[16], c;
 
 	if (read(go, &c, 1) != 1)
@@ -140,6 +166,8 @@ static void become(const struct arguments *a, int go, int lease_fd)
 	snprintf(text, sizeof(text), "%d", lease_fd);
 	setenv("RTKVM_LEASE_FD", text, 1);
 	fcntl(lease_fd, F_SETFD, 0);
+	for (uint32_t i = 0; a->claim && i < rtkvm_cpu_lease_get_count(lease); i++)
+		fcntl(rtkvm_cpu_lease_claim(lease, i), F_SETFD, 0); /* it has them by now */
 	execvp(a->command[0], a->command);
 	fprintf(stderr, "rtkvm: %s: %s\n", a->command[0], strerror(errno));
 	_exit(127);
@@ -158,7 +186,7 @@ static int run_command(const struct arguments *a, struct rtkvm_cpu_lease *lease)
 	pid = fork();
 	if (pid == 0) {
 		close(go[1]);
-		become(a, go[0], rtkvm_cpu_lease_fd(lease));
+		become(a, go[0], lease);
 	}
 	close(go[0]);
 	if (pid < 0) {
@@ -207,7 +235,7 @@ int cmd_dedicate(struct rtkvm *rt, const struct cmd_options *global, int argc, c
 	}
 	if (!a.quiet)
 		(void)show(lease, &opt, "dedicate");
-	status = run_command(&a, lease);
+	status = a.claim && pass_claims(lease) < 0 ? cmd_fail() : run_command(&a, lease);
 	ret = rtkvm_cpu_lease_release(lease, &report);
 	if (ret < 0)
 		cmd_fail();

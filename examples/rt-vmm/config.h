@@ -36,6 +36,8 @@ struct config {
 	unsigned int halt_poll_ns;
 	cpu_set_t dedicated_cpus; /* that leave Linux, for the first vCPUs */
 	unsigned int dedicated; /* how many */
+	const char *claims;     /* descriptors of them, "5,6", passed by who leased them; or NULL */
+	int lease_fd;           /* and of their lease */
 	unsigned int boot_limit_s; /* run: until the guest is up; 0: a few seconds */
 	bool no_fallback;       /* fail when one of them cannot be had */
 	int64_t poll_ns;        /* of a dedicated vCPU's thread; -1: the library's choice */

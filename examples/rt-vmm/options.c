@@ -24,7 +24,8 @@ const char options_usage[] =
 	"  --rt PLAN           thread plan; run: use librtkvm with it [demo: maxprio=80,policy=ff]\n"
 	"  --halt-poll NS      with librtkvm: longest halt polling of this VM [0]\n"
 	"  --no-lease          with librtkvm: leave IRQs and workers of the host where they are\n"
-	"  --dedicate LIST     with librtkvm: CPUs that leave Linux, for the first vCPUs one each\n"
+	"  --dedicate LIST     with librtkvm: CPUs that leave Linux, for the first vCPUs one each;\n"
+	"                      or \"passed\": those of rtkvm dedicate --mode offline --claim\n"
 	"  --poll NS           of those: so long their threads look for an exit before they\n"
 	"                      sleep [10000]\n"
 	"  --no-fallback       of those: fail where the kernel refuses one, which is an ordinary\n"
@@ -149,6 +150,26 @@ static bool take_linux_option(struct linux_config *c, int option, const char *ar
 	}
 }
 
+/* What rtkvm dedicate --claim has left open for this program. */
+static bool take_passed(struct config *c)
+{
+	const char *lease = getenv("RTKVM_LEASE_FD"), *p;
+	unsigned int fd;
+
+	c->claims = getenv("RTKVM_CLAIM_FDS");
+	if (!lease || !c->claims) {
+		fail("--dedicate passed: nothing was; start it by rtkvm dedicate --mode offline --claim "
+		     "-- rt-vmm ...");
+		return false;
+	}
+	if (!number("dedicate passed: RTKVM_LEASE_FD", lease, 0, 1 << 20, &fd))
+		return false;
+	c->lease_fd = (int)fd;
+	for (c->dedicated = 1, p = c->claims; (p = strchr(p, ',')); p++)
+		c->dedicated++;
+	return true;
+}
+
 static bool take_option(struct config *c, int option, const char *arg, const char **cpus)
 {
 	unsigned int ns;
@@ -180,6 +201,8 @@ static bool take_option(struct config *c, int option, const char *arg, const cha
 		c->host_knobs = false;
 		return true;
 	case O_DEDICATE:
+		if (!strcmp(arg, "passed"))
+			return take_passed(c);
 		if (cpus_parse(arg, &c->dedicated_cpus) < 0)
 			return false;
 		c->dedicated = (unsigned int)CPU_COUNT(&c->dedicated_cpus);

@@ -93,6 +93,23 @@ static int choose_plan(struct run *r)
 	return rt->plan ? 0 : fail("%s", rtkvm_last_error());
 }
 
+/* The lease of another program, and its CPUs, which are offline and claimed. */
+static int take_passed(struct run *r)
+{
+	struct rt *rt = r->tuning_state;
+	const char *text = r->config->claims;
+	char *end;
+
+	if (rtkvm_cpu_lease_from_fd(rt->ctx, r->config->lease_fd, &rt->cpus) < 0)
+		return fail("%s", rtkvm_last_error());
+	for (;; text = end + 1) {
+		if (rtkvm_cpu_lease_add_claim(rt->cpus, (int)strtol(text, &end, 10)) < 0)
+			return fail("%s", rtkvm_last_error());
+		if (*end != ',')
+			return *end ? fail("RTKVM_CLAIM_FDS: %s", r->config->claims) : 0;
+	}
+}
+
 /* Take the CPUs of the dedicated vCPUs offline. */
 static int lease_cpus(struct run *r)
 {
@@ -101,6 +118,8 @@ static int lease_cpus(struct run *r)
 
 	if (!r->config->dedicated)
 		return 0;
+	if (r->config->claims)
+		return take_passed(r);
 	rtkvm_cpu_request_init(&request, sizeof(request));
 	request.name = "rt-vmm-cpus";
 	request.cpus = cpus_text(&r->config->dedicated_cpus);

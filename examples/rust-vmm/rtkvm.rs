@@ -106,6 +106,8 @@ extern "C" {
         lease: *mut *mut rtkvm_cpu_lease,
     ) -> c_int;
     pub fn rtkvm_cpu_lease_fd(lease: *const rtkvm_cpu_lease) -> c_int;
+    pub fn rtkvm_cpu_lease_claim(lease: *mut rtkvm_cpu_lease, index: u32) -> c_int;
+    pub fn rtkvm_cpu_lease_add_claim(lease: *mut rtkvm_cpu_lease, fd: c_int) -> c_int;
     pub fn rtkvm_cpu_lease_get_count(lease: *const rtkvm_cpu_lease) -> u32;
     pub fn rtkvm_cpu_lease_get_cpu(lease: *const rtkvm_cpu_lease, index: u32) -> c_int;
     pub fn rtkvm_cpu_lease_get_node(lease: *const rtkvm_cpu_lease) -> c_int;

@@ -20,7 +20,7 @@
  * set that somebody else changed meanwhile is left alone and reported.
  *
  * In reports: "cpus", "mode", "irqs", "threads", "workqueues", ... one item
- * each for what was moved; "irq 24", "kernel threads", "kernel timers", "tick" for
+ * each for what was moved; "claims" for CPUs claimed ahead; "irq 24", "kernel threads", "kernel timers", "tick" for
  * what was not; "irqbalance" where it runs, "resctrl" where it was asked for.
  */
 #ifndef RTKVM_CPU_H
@@ -166,6 +166,49 @@ RTKVM_API int rtkvm_cpu_lease_from_fd(struct rtkvm *rt, int fd, struct rtkvm_cpu
  * RT class: RT-safe. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_cpu_lease_fd(const struct rtkvm_cpu_lease *lease);
+
+/**
+ * Claim a CPU of an offline lease ahead, for a VMM without privilege: the CPU is a
+ * dedicated one from now on, and who has its descriptor may have a vCPU run there
+ * (rtkvm_vcpu_dedicate()). Pass it with that of rtkvm_cpu_lease_fd(), by inheritance
+ * or SCM_RIGHTS; there it is given to rtkvm_cpu_lease_add_claim(). The CPU is free when
+ * the last copy is closed and no vCPU has it.
+ *
+ * @param lease the lease
+ * @param index which CPU, as in rtkvm_cpu_lease_get_cpu()
+ * @return the descriptor (close-on-exec), owned by the lease until it ends or is left; the
+ *         same when called again; or
+ *         - -EINVAL: lease is NULL or index out of range; or somebody brought the CPU
+ *           online
+ *         - -EOPNOTSUPP: the lease is not offline, or the CPU was brought online again;
+ *           the kernel has no dedicated CPUs; the root is made up
+ *         - -EPERM, -EACCES: not root (CAP_SYS_ADMIN)
+ *         - -EBUSY: something else has the CPU, or the machine is about to suspend
+ *         - -ENODEV, -EIO: the CPU was never online; does not answer
+ *         - -ENOMEM, -EMFILE
+ *
+ * System calls: open, ioctl, close; those of files.
+ * RT class: set-up. Thread safety: one thread at a time per lease.
+ */
+RTKVM_API int rtkvm_cpu_lease_claim(struct rtkvm_cpu_lease *lease, uint32_t index);
+
+/**
+ * Use a CPU that another process claimed and passed on (rtkvm_cpu_lease_claim()):
+ * rtkvm_vcpu_dedicate() with this lease then needs no privilege for it.
+ *
+ * @param lease the lease, as a rule of rtkvm_cpu_lease_from_fd()
+ * @param fd the descriptor; a copy is made, and kept until the lease ends
+ * @return the number of the CPU, or
+ *         - -EINVAL: lease is NULL
+ *         - -EBADF, -EBADMSG: not the descriptor of a claimed CPU
+ *         - -EXDEV: it is of a CPU that is not of this lease
+ *         - -EEXIST: the lease has one of that CPU
+ *         - -ENOMEM, -EMFILE
+ *
+ * System calls: ioctl, fcntl.
+ * RT class: set-up. Thread safety: one thread at a time per lease.
+ */
+RTKVM_API int rtkvm_cpu_lease_add_claim(struct rtkvm_cpu_lease *lease, int fd);
 
 /** Number of CPUs; 0 for NULL. RT class: RT-safe. Thread safety: any thread. */
 RTKVM_API uint32_t rtkvm_cpu_lease_get_count(const struct rtkvm_cpu_lease *lease);

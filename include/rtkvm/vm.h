@@ -231,7 +231,8 @@ RTKVM_API void rtkvm_dedicate_options_init(struct rtkvm_dedicate_options *option
  * first rtkvm_vcpu_sync() after rtkvm_vm_go_realtime(), and ended by
  * rtkvm_vcpu_leave(), by the first rtkvm_vcpu_sync() after
  * rtkvm_vm_leave_realtime(), or with the vCPU. The plan should have no CPUs for
- * RTKVM_ROLE_VCPU then, or only CPUs that are online.
+ * RTKVM_ROLE_VCPU then, or only CPUs that are online. It takes CAP_SYS_ADMIN, or a lease
+ * that has the descriptor of that CPU: rtkvm_cpu_lease_claim().
  *
  * Where that trial failed, rtkvm_vm_go_realtime() fails with RTKVM_STRICT or
  * RTKVM_DEDICATE_NO_FALLBACK. Without, it brings the CPU online again (rtkvm_cpu_lease_bring_online()) and puts the

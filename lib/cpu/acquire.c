@@ -34,6 +34,7 @@ static void free_lease(struct rtkvm_cpu_lease *l)
 {
 	cpu_watch_close(l);
 	cpu_notes_clear(l, true);
+	cpu_claims_close(l, -1);
 	free(l->attached);
 	free(l);
 }
@@ -388,6 +389,7 @@ int rtkvm_cpu_lease_bring_online(struct rtkvm_cpu_lease *l, uint32_t index)
 	ret = rtkvm_statedir_lock(l->rt, l->lease->dir_fd, true);
 	if (ret < 0)
 		return ret;
+	cpu_claims_close(l, cpu);
 	ret = cpu_mode_bring_online(l, (unsigned int)cpu);
 	if (ret == 0 && !cpu_mode_any_offline(l))
 		ret = end_offline(l);
@@ -453,6 +455,7 @@ int rtkvm_cpu_lease_release(struct rtkvm_cpu_lease *l, struct rtkvm_report **rep
 
 	if (!l)
 		return rtkvm_lease_release(NULL, report);
+	cpu_claims_close(l, -1); /* first: a claimed CPU does not come online */
 	if (l->lease) {
 		ret = rtkvm_lease_release(l->lease, report);
 	} else {

@@ -83,6 +83,13 @@ struct cpu_note {
 	char text[];
 };
 
+/* A CPU that is claimed ahead: claims.c. */
+struct cpu_claim {
+	struct cpu_claim *next;
+	unsigned int cpu;
+	int fd;
+};
+
 struct cpu_attached {
 	pid_t tid;
 	uint64_t start;
@@ -107,6 +114,7 @@ struct rtkvm_cpu_lease {
 	bool once; /* what is noted now is lasting */
 	struct cpu_attached *attached;
 	size_t attached_count;
+	struct cpu_claim *claims;
 	int watch[3]; /* epoll, its timer, uevents; -1: none */
 };
 
@@ -154,6 +162,12 @@ int cpu_resctrl_make(struct rtkvm_cpu_lease *l, const char *schemata);
 void cpu_resctrl_report(struct rtkvm_cpu_lease *l, struct rtkvm_report *report);
 /* The text of the journal's record; -EINVAL: malformed. */
 int cpu_resctrl_text(const char *cpus, const char *schemata, char out[RTKVM_VALUE_MAX]);
+
+/* claims.c: the descriptor of a CPU that was claimed ahead; -1: none. Owned by the lease. */
+int cpu_claim_fd(const struct rtkvm_cpu_lease *l, unsigned int cpu);
+/* Of one CPU; -1: of all. */
+void cpu_claims_close(struct rtkvm_cpu_lease *l, int cpu);
+void cpu_claims_report(struct rtkvm_cpu_lease *l, struct rtkvm_report *report);
 
 /* hotplug.c: shake timers off. 0, or the journal's errors. */
 int cpu_hotplug_cycle(struct rtkvm_cpu_lease *l);

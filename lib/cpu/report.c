@@ -180,6 +180,7 @@ static int build(struct rtkvm_cpu_lease *l, struct rtkvm_report *report)
 			if (l->moved[sort] || l->refused[sort])
 				add_sort(l, report, (enum cpu_sort)sort, 0);
 	add_tick(l, report);
+	cpu_claims_report(l, report);
 	cpu_irqbalance_report(l, report);
 	cpu_resctrl_report(l, report);
 	for (note = l->notes; note; note = note->next)

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 
 #include "core/file.h"
+#include "cpu/cpu_priv.h"
 #include "kvm.h"
 #include "lease/lease_priv.h"
 #include "plan/plan.h"
@@ -160,7 +161,7 @@ static int set_cpu(struct rtkvm_vcpu *vcpu, int cpu)
 {
 	struct kvm_dedicated_cpu d = {
 		.cpu = cpu,
-		.cpu_fd = -1,
+		.cpu_fd = cpu < 0 ? -1 : cpu_claim_fd(vcpu->ded.lease, (unsigned int)cpu),
 		.features = vcpu->ded.features & vcpu->vm->ded_features,
 		.poll_ns = vcpu->ded.poll_ns,
 	};
@@ -197,7 +198,8 @@ static const char *why_refused(const struct rtkvm_vcpu *vcpu, int err)
 {
 	switch (err) {
 	case EPERM:
-		return "it takes CAP_SYS_ADMIN: run as root";
+		return "it takes CAP_SYS_ADMIN: run as root, or have the descriptor of the CPU "
+		       "passed (rtkvm_cpu_lease_claim())";
 	case EBUSY:
 		return "another vCPU has it, or the machine is about to go down";
 	case EINVAL:

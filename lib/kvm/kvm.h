@@ -96,7 +96,7 @@ struct rtkvm_ded {
 	bool tried;
 	pid_t ordinary;	  /* the thread that was put there, the CPU being online; 0: none */
 	int ordinary_err; /* why it is not, positive errno */
-	char why[128];	  /* in words */
+	char why[224];	  /* in words */
 	/* written in the vCPU's thread */
 	atomic_bool bound;
 	atomic_int err; /* of binding, positive errno */

@@ -31,6 +31,7 @@ parts() { # SCALE BY: of what takes long; who handles CPUID there
 	before="sh ./calls still 3" there time 3 6000
 	there errors 3 1
 	there user 3
+	add "passed to another user" "chmod 666 /dev/kvm; ./passed 3"
 	there exits 3 $((200 * $1)) 500000
 	there cpuid 3 $((200 * $1)) "$by"
 	add "stock, the same guest" "taskset 4 $guests exits -1 $((200 * $1)) 0"
@@ -50,7 +51,8 @@ run_parts() { # HOST OPTION...
 	shift
 	host --host "$name" --cpus 4 --flavour "$flavour" --limit 600 --boot-limit 300 --out "$tmp/$name" \
 		--allow oom-killer --file "$emulated/dedcpu/calls" --file "$emulated/dedcpu/common" \
-		--file "$top_builddir/tests/emulated/dedcpu/guests" "$@" "${commands[@]}"
+		--file "$top_builddir/tests/emulated/dedcpu/guests" \
+		--file "$top_builddir/tests/emulated/dedcpu/passed" "$@" "${commands[@]}"
 	for ((i = 0; i < ${#commands[@]}; i++)); do
 		kept=$(printf '%s/%s/%03d' "$tmp" "$name" $((i + 1)))
 		got=$(cut -d' ' -f1 "$kept/status" 2>&1)

@@ -67,6 +67,7 @@ runs() { # HOST CPUS-OF-THE-HOST
 	add two "two vCPUs, both dedicated" "run two --vcpus 2 --duration 2 $fifo --dedicate $a-$b"
 	add mixed "two vCPUs, one of them dedicated" \
 		"run mixed --vcpus 2 --duration 2 $ordinary --dedicate $b --cpus $a"
+	add passed "of another user, by descriptors" "passed passed $b --duration 2 --no-fallback $ordinary"
 	add kill "killed, then rtkvm restore" "kill $b"
 	add fallback "without the privilege: an ordinary vCPU" "denied fallback --duration 1 $ordinary --dedicate $b"
 	add strict "the same, strictly: an error" "denied strict --duration 1 --no-fallback $ordinary --dedicate $b"
@@ -104,7 +105,7 @@ one_host() { # HOST CPUS
 		contains "$1: ${whats[i]}: all CPUs are back" "$(left "$name.after")" "online $all"
 		contains "$1: ${whats[i]}: no lease is left" "$(left "$name.after")" "nothing is leased"
 		case $name in
-		one | mixed)
+		one | mixed | passed)
 			check "$1: ${whats[i]}: the guest is there, its thread hardly runs" dedicated "$name" 0 || shown "$name"
 			is_dedicated "$name" "$((host_cpus - 1))" "0-$((host_cpus - 2))"
 			;;

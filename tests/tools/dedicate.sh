@@ -63,6 +63,9 @@ expect 2 'either --target PID or -- COMMAND' 'no command after --' tree dedicate
 expect 2 'does not know "--frobnicate"' 'unknown option' tree dedicate --frobnicate -- true
 expect 2 'does not know "--mode"' 'unknown mode' tree dedicate --mode fast -- true
 expect 2 'does not know "--count"' 'a count that is none' tree dedicate --count x -- true
+expect 2 'mode offline' 'claimed CPUs that are online' tree dedicate --claim -- true
+expect 2 'mode offline' 'claimed CPUs for a target' tree dedicate --mode offline --claim --target 1
+expect 2 'made-up tree has no CPUs' 'claimed CPUs of a made-up tree' tree dedicate --mode offline --claim -- true
 expect 2 'not online' 'a CPU that is not there' tree dedicate --cpus 4 -- true
 expect 2 'CPU 0' 'CPU 0 without asking for it' tree dedicate --cpus 0 -- true
 expect 2 'no cpuset controller' 'a partition without cpusets' tree dedicate --mode partition -- true

@@ -5,6 +5,7 @@
  * refused, and what the report says. The real ones are in tests/emulated.
  */
 #include <errno.h>
+#include <linux/dedicated_cpu.h>
 #include <linux/kvm.h>
 #include <linux/kvm_dedicated.h>
 #include <signal.h>
@@ -50,6 +51,8 @@ static struct {
 	int bound[VCPUS];
 	struct kvm_dedicated_cpu asked; /* the last one */
 	unsigned int sets, pmu_off;
+	int claim;               /* descriptor of CPU 7 */
+	bool privileged;
 } kvm;
 static struct machine m;
 static struct rtkvm_vm *vm;
@@ -90,11 +93,27 @@ static int fail_with(int err)
 	return -1;
 }
 
+/* By the file that a descriptor is open on: the library makes copies. */
+static bool same(int a, int b)
+{
+	char one[64], two[64], path[32];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", a);
+	n = readlink(path, one, sizeof(one));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", b);
+	return n > 0 && readlink(path, two, sizeof(two)) == n && !memcmp(one, two, (size_t)n);
+}
+
 static int set(int i, struct kvm_dedicated_cpu *d)
 {
 	kvm.asked = *d;
 	kvm.sets++;
-	if (d->cpu_fd != -1 || d->pad || d->flags)
+	if (d->pad || d->flags || (d->cpu == -1 && d->cpu_fd != -1))
+		return fail_with(EINVAL);
+	if (d->cpu != -1 && d->cpu_fd == -1 && !kvm.privileged)
+		return fail_with(EPERM);
+	if (d->cpu_fd != -1 && (!same(d->cpu_fd, kvm.claim) || d->cpu != 7))
 		return fail_with(EINVAL);
 	if (d->cpu == -1) {
 		if (kvm.bound[i] < 0)
@@ -151,18 +170,6 @@ static int vm_ioctl(unsigned long request, unsigned long arg)
 	}
 }
 
-/* By the file that a descriptor is open on: the library makes copies. */
-static bool same(int a, int b)
-{
-	char one[64], two[64], path[32];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", a);
-	n = readlink(path, one, sizeof(one));
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", b);
-	return n > 0 && readlink(path, two, sizeof(two)) == n && !memcmp(one, two, (size_t)n);
-}
-
 int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -173,6 +180,8 @@ int ioctl(int fd, unsigned long request, ...)
 	va_end(ap);
 	if (same(fd, kvm.vm))
 		return vm_ioctl(request, (unsigned long)arg);
+	if (request == DEDICATED_CPU_NUMBER && same(fd, kvm.claim))
+		return 7;
 	for (int i = 0; i < VCPUS; i++)
 		if (same(fd, kvm.vcpu[i]))
 			return vcpu_ioctl(i, request, arg);
@@ -197,7 +206,9 @@ static void setup(void)
 	memset(&kvm, 0, sizeof(kvm));
 	kvm.features = KVM_DEDICATED_CPU_RUN;
 	kvm.refuse_cpu = -1;
+	kvm.privileged = true;
 	kvm.vm = file("test-vm", 0);
+	kvm.claim = file("test-claim", 0);
 	for (int i = 0; i < VCPUS; i++) {
 		kvm.bound[i] = -1;
 		kvm.vcpu[i] = file("test-vcpu", i);
@@ -214,6 +225,7 @@ static void setup(void)
 static void teardown(void)
 {
 	close(kvm.vm);
+	close(kvm.claim);
 	for (int i = 0; i < VCPUS; i++)
 		close(kvm.vcpu[i]);
 	for (int i = 0; i <= VCPUS; i++)
@@ -515,6 +527,56 @@ START_TEST(asked_wrongly)
 }
 END_TEST
 
+/* Without privilege: refused, and with the descriptor of the CPU not. */
+START_TEST(passed)
+{
+	struct rtkvm_cpu_lease *lease = lease_of("6-7", RTKVM_CPU_OFFLINE), *mine;
+	struct rtkvm_report *report;
+
+	ck_assert_int_eq(rtkvm_cpu_lease_claim(lease, 0), -EOPNOTSUPP); /* made up */
+	ck_assert_int_eq(rtkvm_cpu_lease_claim(lease, 2), -EINVAL);
+	ck_assert_int_eq(rtkvm_cpu_lease_claim(NULL, 0), -EINVAL);
+	kvm.privileged = false;
+	ck_assert_int_eq(rtkvm_cpu_lease_from_fd(m.rt, rtkvm_cpu_lease_fd(lease), &mine), 0);
+	ck_assert_int_eq(rtkvm_cpu_lease_add_claim(NULL, kvm.claim), -EINVAL);
+	ck_assert_int_eq(rtkvm_cpu_lease_add_claim(mine, -1), -EBADF);
+	ck_assert_int_eq(rtkvm_cpu_lease_add_claim(mine, rtkvm_cpu_lease_fd(lease)), -EBADMSG);
+	for (int with = 0; with < 2; with++) {
+		make_vm(RTKVM_VM_DEDICATED_CPU);
+		if (with) {
+			ck_assert_int_eq(rtkvm_cpu_lease_add_claim(mine, kvm.claim), 7);
+			ck_assert_int_eq(rtkvm_cpu_lease_add_claim(mine, kvm.claim), -EEXIST);
+		}
+		ck_assert_int_eq(rtkvm_vcpu_dedicate(vcpu[0], mine, 1, NULL), 0);
+		ck_assert_int_eq(rtkvm_vcpu_enter(vcpu[0]), 0);
+		ck_assert_int_eq(rtkvm_vm_go_realtime(vm, RTKVM_STRICT), with ? 0 : -EOPNOTSUPP);
+		if (with) {
+			ck_assert_int_eq(rtkvm_vcpu_sync(vcpu[0]), 0);
+			ck_assert_int_eq(kvm.bound[0], 7);
+			ck_assert_int_eq(rtkvm_cpu_lease_report(mine, &report), 0);
+			ck_assert_ptr_nonnull(strstr(rtkvm_report_item_reason(
+				rtkvm_report_find(report, "claims")), "CPUs 7"));
+			rtkvm_report_free(report);
+		} else {
+			ck_assert_ptr_nonnull(strstr(rtkvm_last_error(), "rtkvm_cpu_lease_claim()"));
+			/* who has it by a descriptor cannot take it online */
+			ck_assert_int_eq(rtkvm_vm_go_realtime(vm, 0), 0);
+			ck_assert_int_eq(cpu_online(7), 0);
+			ASSERT_STATE("dedicated-cpu 0", RTKVM_STATE_OFF, "rtkvm_cpu_lease_claim()");
+		}
+		rtkvm_vm_free(vm);
+		ck_assert_int_eq(kvm.bound[0], -1);
+	}
+	ck_assert_int_eq(rtkvm_cpu_lease_release(mine, NULL), 0);
+	/* one that has not got that CPU */
+	ck_assert_int_eq(rtkvm_cpu_lease_release(lease, NULL), 0);
+	lease = lease_of("6", RTKVM_CPU_OFFLINE);
+	ck_assert_int_eq(rtkvm_cpu_lease_add_claim(lease, kvm.claim), -EXDEV);
+	ck_assert_int_eq(rtkvm_cpu_lease_release(lease, NULL), 0);
+	machine_assert_as_before(&m);
+}
+END_TEST
+
 /* An affinity lease: an ordinary vCPU, and nothing is asked of KVM. */
 START_TEST(other_leases)
 {
@@ -575,6 +637,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_loop_test(tc, no_fallback, 0, 2);
 	tcase_add_test(tc, asked_wrongly);
 	tcase_add_test(tc, other_leases);
+	tcase_add_test(tc, passed);
 	tcase_add_test(tc, status);
 	suite_add_tcase(s, tc);
 	return s;
