@@ -81,8 +81,10 @@ struct rtkvm_port_options {
 	uint32_t server_spin_ns; /**< how long the server looks for the next request before
 				  *   it sleeps, at its own priority, if the last client was
 				  *   on another CPU. So much longer do threads below it on
-				  *   its CPU wait after each request. 0 (it sleeps at once)
-				  *   to RTKVM_PORT_SPIN_MAX_NS; default
+				  *   its CPU wait after each request. If the last client was
+				  *   on the same CPU, the server yields to threads of its own
+				  *   priority once instead. 0 (it sleeps at once) to
+				  *   RTKVM_PORT_SPIN_MAX_NS; default
 				  *   RTKVM_PORT_SPIN_DEFAULT_NS */
 	uint32_t reserved0;      /**< 0 */
 	struct rtkvm_event_fd *bell; /**< set at each request, for a server that sits in
@@ -176,8 +178,8 @@ RTKVM_API int rtkvm_port_close(struct rtkvm_port *port);
  *         - -EPERM: the calling thread is not the server
  *         - -EBUSY: the request before was not replied to
  *
- * RT class: RT-safe; futex(FUTEX_WAIT) if there is no request. Thread safety: the
- * server.
+ * RT class: RT-safe; futex(FUTEX_WAIT) if there is no request, and sched_yield()
+ * before if that may bring one (server_spin_ns). Thread safety: the server.
  */
 RTKVM_API int rtkvm_port_receive(struct rtkvm_port *port, struct rtkvm_request *request,
 				 clockid_t clock, const struct timespec *until);
@@ -222,9 +224,12 @@ RTKVM_API int rtkvm_port_reply(struct rtkvm_port *port, const struct rtkvm_reque
  * With -EDEADLK and -ENOMEM the request was withdrawn, or goes on as with
  * -EINPROGRESS if the server was faster.
  *
- * The system calls: futex(FUTEX_WAKE) if the server sleeps, futex(FUTEX_LOCK_PI2)
- * unless the reply is there at once; and when clients meet, one futex(FUTEX_LOCK_PI2)
- * and one futex(FUTEX_UNLOCK_PI) for the turn.
+ * The system calls: futex(FUTEX_WAKE) if the server sleeps, or sched_yield() if it
+ * yields on the same CPU; futex(FUTEX_LOCK_PI2) unless the reply is there then; and
+ * when clients meet, one futex(FUTEX_LOCK_PI2) and one futex(FUTEX_UNLOCK_PI) for the
+ * turn. A thread yields only if it is FIFO or RR as far as is known: its priority is
+ * read once, by sched_getparam(); whoever makes it SCHED_DEADLINE later lets it call
+ * rtkvm_thread_resync().
  *
  * RT class: RT-safe; waits with priority inheritance. Thread safety: any thread. Not
  * in a signal handler.

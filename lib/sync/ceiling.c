@@ -41,6 +41,12 @@ static void look(void)
 	self->seen = generation;
 }
 
+unsigned int sync_base_look(void)
+{
+	look();
+	return sync_self.base;
+}
+
 /* Run at least at priority; 1 if that was a system call, 0, -EPERM, -EINVAL. */
 static int raise_to(unsigned int priority)
 {

@@ -20,10 +20,17 @@ enum {
 
 int sync_ceiling_static_slow(unsigned int ceiling);
 int sync_ceiling_checked_slow(unsigned int ceiling);
+unsigned int sync_base_look(void);
 
 static inline bool sync_base_known(void)
 {
 	return sync_self.seen == __atomic_load_n(&sync_generation, __ATOMIC_RELAXED);
+}
+
+/* The thread's priority without ceilings as it was last read; 0: neither FIFO nor RR. */
+static inline unsigned int sync_base(void)
+{
+	return sync_likely(sync_base_known()) ? sync_self.base : sync_base_look();
 }
 
 /*

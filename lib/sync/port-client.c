@@ -33,11 +33,22 @@ static int wait_released(struct sync_port *p, uint32_t server, const struct sync
 	return 0;
 }
 
+/* The caller has turn and word; who gets the turn next sees it. */
+static void make_free(struct sync_port *p)
+{
+	__atomic_store_n(&p->reply.word, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&p->state, PORT_FREE, __ATOMIC_RELEASE);
+}
+
 /* The slot is free, or made so: of a client that died, or left its request in progress. */
 static int prepare(struct sync_port *p, uint32_t server, const struct sync_until *until)
 {
 	int err;
 
+	/* as outcome() leaves it */
+	if (sync_likely(!__atomic_load_n(&p->reply.word, __ATOMIC_ACQUIRE) &&
+			__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) == PORT_FREE))
+		return 0;
 	if (port_change(p, PORT_POSTED, PORT_FREE))
 		__atomic_store_n(&p->reply.word, 0, __ATOMIC_SEQ_CST);
 	if (port_replier(p) == server) {
@@ -46,8 +57,7 @@ static int prepare(struct sync_port *p, uint32_t server, const struct sync_until
 		if (err < 0)
 			return err;
 	}
-	__atomic_store_n(&p->reply.word, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&p->state, PORT_FREE, __ATOMIC_SEQ_CST);
+	make_free(p);
 	return 0;
 }
 
@@ -67,8 +77,7 @@ static int outcome(struct sync_port *p, struct rtkvm_request *request)
 {
 	uint32_t state = __atomic_load_n(&p->state, __ATOMIC_SEQ_CST);
 
-	__atomic_store_n(&p->reply.word, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&p->state, PORT_FREE, __ATOMIC_SEQ_CST);
+	make_free(p);
 	if (state == PORT_DONE) {
 		sync_tsan_acquire(&p->request);
 		*request = p->request;
@@ -115,7 +124,8 @@ static int request_reply(struct sync_port *p, struct rtkvm_request *request,
 		__atomic_store_n(&p->client_cpu, sched_getcpu(), __ATOMIC_RELAXED);
 	p->request = *request;
 	sync_tsan_release(&p->request);
-	__atomic_store_n(&p->reply.word, server, __ATOMIC_SEQ_CST);
+	/* the exchange orders it before the look at "alive" as well */
+	__atomic_store_n(&p->reply.word, server, __ATOMIC_RELEASE);
 	__atomic_exchange_n(&p->state, PORT_POSTED, __ATOMIC_SEQ_CST);
 	/*
 	 * If the server is alive now, the word was the server's before the kernel
@@ -125,6 +135,8 @@ static int request_reply(struct sync_port *p, struct rtkvm_request *request,
 	if (port_alive(p) != server)
 		return give_up(p, request, server, -ENOTCONN);
 	ring(p);
+	if (port_yields_here(p))
+		sched_yield();
 	if (p->client_spin_ns &&
 	    __atomic_load_n(&p->cpu, __ATOMIC_RELAXED) != sched_getcpu())
 		port_spin(&p->reply.word, FUTEX_TID_MASK, server, false, p->client_spin_ns);

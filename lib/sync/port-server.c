@@ -10,12 +10,17 @@
 
 static const struct sync_until for_ever;
 
+/* Yielding is tried again after 2 to the power of this, at the latest. */
+#define YIELD_VAIN_MAX 8
+
 /* Nobody has the port: no server, and no client that got past its turn. */
 static void reset(struct sync_port *p)
 {
 	__atomic_store_n(&p->reply.word, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&p->state, PORT_FREE, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&p->bell, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&p->yields, 0, __ATOMIC_RELAXED);
+	p->vain = p->no_yield = 0;
 }
 
 int rtkvm_port_open(struct rtkvm_port *port)
@@ -91,17 +96,46 @@ static bool long_over(const struct sync_until *until)
 	return until->time && !until->time->tv_sec && !until->time->tv_nsec;
 }
 
-/* A client of the same CPU could not run meanwhile. */
-static bool worth_looking(const struct sync_port *p)
+/* What the server does before it sleeps: nothing, or one of these, once. */
+enum look { LOOK_NOT, LOOK_SPIN, LOOK_YIELD };
+
+/*
+ * A client of the same CPU cannot run while this thread spins; one of the same
+ * priority can if it yields. Whether clients are of the same priority shows: after
+ * each time in vain the next try is twice as far away.
+ */
+static enum look worth_looking(struct sync_port *p)
 {
 	int32_t client = __atomic_load_n(&p->client_cpu, __ATOMIC_RELAXED);
 
-	return p->server_spin_ns && client >= 0 && client != sched_getcpu();
+	if (!p->server_spin_ns || client < 0)
+		return LOOK_NOT;
+	if (client != sched_getcpu())
+		return LOOK_SPIN;
+	if (p->no_yield) {
+		p->no_yield--;
+		return LOOK_NOT;
+	}
+	return sync_base() ? LOOK_YIELD : LOOK_NOT;
+}
+
+static void yield(struct sync_port *p)
+{
+	__atomic_store_n(&p->yields, (uint32_t)sched_getcpu() + 1, __ATOMIC_RELAXED);
+	sched_yield();
+	__atomic_store_n(&p->yields, 0, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&p->state, __ATOMIC_RELAXED) == PORT_POSTED) {
+		p->vain = 0;
+	} else {
+		p->vain += p->vain < YIELD_VAIN_MAX;
+		p->no_yield = 1U << p->vain;
+	}
 }
 
 static int receive(struct sync_port *p, const struct sync_until *until)
 {
-	bool look = worth_looking(p);
+	enum look look = LOOK_NOT;
+	bool looked = false;
 
 	for (;;) {
 		int err = 0;
@@ -110,10 +144,16 @@ static int receive(struct sync_port *p, const struct sync_until *until)
 			return 0;
 		if (long_over(until))
 			return -ETIMEDOUT;
-		if (look) {
-			look = false;
-			port_spin(&p->state, UINT32_MAX, PORT_POSTED, true, p->server_spin_ns);
-			continue;
+		if (!looked) {
+			looked = true;
+			look = worth_looking(p);
+			if (look == LOOK_SPIN)
+				port_spin(&p->state, UINT32_MAX, PORT_POSTED, true,
+					  p->server_spin_ns);
+			if (look == LOOK_YIELD)
+				yield(p);
+			if (look != LOOK_NOT)
+				continue;
 		}
 		__atomic_exchange_n(&p->bell, 1, __ATOMIC_SEQ_CST);
 		if (__atomic_load_n(&p->state, __ATOMIC_SEQ_CST) != PORT_POSTED)

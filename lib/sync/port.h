@@ -16,8 +16,11 @@
 #ifndef RTKVM_SYNC_PORT_H
 #define RTKVM_SYNC_PORT_H
 
+#include <sched.h>
+
 #include <rtkvm/sync_request.h>
 
+#include "ceiling.h"
 #include "futex.h"
 #include "robust.h"
 #include "self.h"
@@ -56,7 +59,11 @@ struct __attribute__((may_alias)) sync_port {
 	int32_t client_cpu; /* where the last client was; -1: none yet */
 	struct rtkvm_event_fd *event;
 	uint64_t calls, contended, lent, wakes, withdrawn, abandoned, deaths;
-	uint64_t reserved[13];
+	uint32_t yields;     /* number of the CPU, and 1, where the server yields; else 0 */
+	uint32_t vain;       /* the server's: how often in a row it yielded in vain */
+	uint32_t no_yield;   /* the server's: how often it will not yield */
+	uint32_t reserved0;
+	uint64_t reserved[11];
 };
 _Static_assert(sizeof(struct sync_port) == sizeof(struct rtkvm_port), "size of a port");
 
@@ -90,6 +97,18 @@ static inline bool port_change(struct sync_port *p, uint32_t from, uint32_t to)
 {
 	return __atomic_compare_exchange_n(&p->state, &from, to, false, __ATOMIC_SEQ_CST,
 					   __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Whether yielding the CPU makes the server run, if it is of the same priority.
+ * Not for threads that are neither FIFO nor RR: SCHED_DEADLINE would lose its
+ * period.
+ */
+static inline bool port_yields_here(const struct sync_port *p)
+{
+	uint32_t cpu = __atomic_load_n(&p->yields, __ATOMIC_RELAXED);
+
+	return sync_unlikely(cpu) && cpu == (uint32_t)sched_getcpu() + 1 && sync_base();
 }
 
 /*

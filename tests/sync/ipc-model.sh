@@ -33,4 +33,6 @@ equal "mutant: the kernel comes to the reply word first" \
 	"$(search port -DREPLY_FIRST)" "assertion violated"
 equal "mutant: a reply is taken by the state" "$(search port -DBY_STATE)" "assertion violated"
 equal "mutant: posts while the server is at it" "$(search port -DNO_PREPARE)" "assertion violated"
+equal "mutant: the slot is taken for free by the state" \
+	"$(search port -DPREPARE_BY_STATE)" "assertion violated"
 finish

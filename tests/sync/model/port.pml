@@ -9,7 +9,10 @@
  * Mutants: NO_RECHECK, the client does not look whether the server lives after
  * writing its id; REPLY_FIRST, the kernel comes to the reply word before it
  * comes to "alive"; BY_STATE, the client takes a reply by the state instead of
- * by the word; NO_PREPARE, it posts although the word is the server's.
+ * by the word; NO_PREPARE, it posts although the word is the server's;
+ * PREPARE_BY_STATE, it believes the state when that says that the slot is free.
+ * Looking for a while, and yielding, are no steps: they change nothing, and any
+ * thread may be slow anywhere.
  */
 mtype = { FREE, POSTED, TAKEN, DONE, ABANDONED };
 #define NOBODY 0
@@ -123,7 +126,7 @@ inline lock_pi(timed)
 active proctype client()
 {
 	byte n;
-	bit ok, timed, may_time_out;
+	bit ok, timed, may_time_out, clean;
 	mtype was;
 
 	do
@@ -136,14 +139,26 @@ active proctype client()
 		fi;
 		may_time_out = 0;
 		timed = 0;
+#ifdef PREPARE_BY_STATE
+		clean = state == FREE;
+#else
+		clean = reply == NOBODY;
+		if
+		:: clean -> clean = state == FREE
+		:: else
+		fi;
+#endif
 #ifndef NO_PREPARE
 		do
-		:: reply == SERVER && !gone -> lock_pi(timed)
-		:: reply != SERVER || gone -> break
+		:: clean -> break
+		:: !clean && reply == SERVER && !gone -> lock_pi(timed)
+		:: !clean && (reply != SERVER || gone) -> break
 		od;
 #endif
-		reply = NOBODY;
-		state = FREE;
+		if
+		:: clean
+		:: else -> reply = NOBODY; state = FREE
+		fi;
 		slot = n;
 		reply = SERVER;
 		state = POSTED;
