@@ -28,7 +28,7 @@ static int write_priority(unsigned int priority)
 }
 
 /* What the thread has now, and whether that is its base. */
-static void look(void)
+static sync_inline void look(void)
 {
 	struct sync_self *self = &sync_self;
 	uint32_t generation = __atomic_load_n(&sync_generation, __ATOMIC_ACQUIRE);
@@ -62,7 +62,7 @@ static int raise_to(unsigned int priority)
 	return 1;
 }
 
-static int push(unsigned int ceiling)
+static sync_inline int push(unsigned int ceiling)
 {
 	struct sync_self *self = &sync_self;
 	int ret;

@@ -23,6 +23,8 @@
 
 #define sync_likely(x) __builtin_expect(!!(x), 1)
 #define sync_unlikely(x) __builtin_expect(!!(x), 0)
+/* Around a system call: after one the CPU guesses each return to a caller wrong. */
+#define sync_inline inline __attribute__((always_inline))
 
 static inline long sync_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {

@@ -45,15 +45,15 @@ static void take_bit_away(struct sync_mutex *m, uint32_t tid)
 		__atomic_fetch_or(&m->word, FUTEX_WAITERS, __ATOMIC_SEQ_CST);
 }
 
-int sync_acquire(struct sync_mutex *m, uint32_t kind, uint32_t tid,
-		 const struct sync_until *until)
+static sync_inline int acquire(struct sync_mutex *m, uint32_t kind, uint32_t tid,
+			       const struct sync_until *until)
 {
 	const struct timespec *time = until ? until->time : NULL;
 	bool realtime = until && until->realtime, shared = sync_is_shared(kind);
 	int ret;
 
-	/* M1 */
-	if (sync_take(m, tid))
+	/* M1: who comes here has mostly tried before */
+	if (!__atomic_load_n(&m->word, __ATOMIC_RELAXED) && sync_take(m, tid))
 		return 0;
 	ret = sync_until_check(until);
 	if (ret < 0)
@@ -73,6 +73,12 @@ int sync_acquire(struct sync_mutex *m, uint32_t kind, uint32_t tid,
 	if (leave_queue(m) && !ret)
 		take_bit_away(m, tid);
 	return ret;
+}
+
+int sync_acquire(struct sync_mutex *m, uint32_t kind, uint32_t tid,
+		 const struct sync_until *until)
+{
+	return acquire(m, kind, tid, until);
 }
 
 int sync_acquired(struct sync_mutex *m, uint32_t kind, uint32_t tid)
@@ -104,20 +110,25 @@ int sync_acquired(struct sync_mutex *m, uint32_t kind, uint32_t tid)
 	return ret;
 }
 
-void sync_release(struct sync_mutex *m, uint32_t kind, uint32_t tid)
+static sync_inline void release(struct sync_mutex *m, uint32_t kind, uint32_t tid)
 {
 	bool shared = sync_is_shared(kind);
 	uint32_t *word = &m->word;
 	int ret;
 
 	/* M5 */
-	if (sync_give(m, tid))
+	if (__atomic_load_n(word, __ATOMIC_RELAXED) == tid && sync_give(m, tid))
 		return;
 	sync_tsan_release(word);
 	do {
 		/* M6 */
 		ret = futex_unlock_pi(word, shared);
 	} while (ret == -EAGAIN || ret == -EINTR);
+}
+
+void sync_release(struct sync_mutex *m, uint32_t kind, uint32_t tid)
+{
+	release(m, kind, tid);
 }
 
 /* The ceiling's part of locking: as sync_ceiling_static(). */
@@ -192,7 +203,7 @@ int sync_lock(struct sync_mutex *m, const struct sync_until *until)
 		return entered;
 	if (kind & SYNC_ROBUST)
 		sync_robust_pending(&m->links);
-	ret = sync_acquire(m, kind, tid, until);
+	ret = acquire(m, kind, tid, until);
 	return finish(m, kind, tid, entered, ret);
 }
 
@@ -255,7 +266,7 @@ int sync_unlock(struct sync_mutex *m)
 		sync_robust_pending(&m->links);
 		sync_robust_remove(&m->links);
 	}
-	sync_release(m, kind, tid);
+	release(m, kind, tid);
 	if (kind & SYNC_ROBUST)
 		sync_robust_done();
 	/* not before the release: who is lowered while holding it can be kept from releasing it */
@@ -281,7 +292,7 @@ void sync_suspend(struct sync_mutex *m, uint32_t tid, struct sync_suspended *s)
 		sync_robust_pending(&m->links);
 		sync_robust_remove(&m->links);
 	}
-	sync_release(m, kind, tid);
+	release(m, kind, tid);
 	if (s->ceiling)
 		sync_ceiling_leave(s->ceiling);
 }

@@ -54,7 +54,8 @@ int rtkvm_mutex_unlock(struct rtkvm_mutex *mutex)
 		return -EINVAL;
 	/* pushed is the owner's; who is not the owner fails at the exchange */
 	if (sync_likely(tid && !(sync_kind(m) & not_plain) &&
-			!__atomic_load_n(&m->pushed, __ATOMIC_RELAXED)) &&
+			!__atomic_load_n(&m->pushed, __ATOMIC_RELAXED) &&
+			__atomic_load_n(&m->word, __ATOMIC_RELAXED) == tid) &&
 	    sync_likely(sync_give(m, tid)))
 		return 0;
 	return sync_unlock(m);
