@@ -4,8 +4,9 @@
  * that nobody waits for; a request to a server thread that waits, and its answer,
  * on one CPU (where the server is one level above, and has answered when the
  * signal returns) and on two, with the signal after unlocking and before; two
- * equal threads that take turns on one CPU; a broadcast to 16. Without
- * SCHED_FIFO the first alone.
+ * equal threads that take turns on one CPU, with the signal after unlocking, or
+ * signal and wait in one section, and what bare futexes take for that; a broadcast
+ * to 16. Without SCHED_FIFO the first alone.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -13,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rtkvm/sync.h>
 
 #include "bench.h"
+#include "cond-floor.h"
 
 #define PRIORITY 50
 #define CROWD 16
@@ -208,6 +211,74 @@ static void turns_theirs(void *arg, uint64_t times)
 	take_turns(&turns[1], times);
 }
 
+/* The same within one section each: signal, and wait for the answer, with the mutex held. */
+static bool hand_over_inside(struct pair *p, int me, uint64_t times)
+{
+	bool go_on = true;
+
+	lock(p);
+	for (uint64_t i = 0; i < times && go_on; i++) {
+		while (p->turn == !me)
+			wait(p, me);
+		go_on = p->turn >= 0;
+		if (go_on)
+			p->turn = !me;
+		wake(p, !me);
+	}
+	while (p->turn == !me)
+		wait(p, me);
+	unlock(p);
+	return go_on;
+}
+
+static void *partner_inside(void *arg)
+{
+	while (hand_over_inside(arg, 1, UINT64_MAX))
+		;
+	return NULL;
+}
+
+static void inside_ours(void *arg, uint64_t times)
+{
+	(void)arg;
+	hand_over_inside(&turns[0], 0, times);
+}
+
+static void inside_theirs(void *arg, uint64_t times)
+{
+	(void)arg;
+	hand_over_inside(&turns[1], 0, times);
+}
+
+/* What both have to do at least (cond-floor.h). */
+static struct turns_floor floors[2];
+
+static void *floor_of_mutex(void *arg)
+{
+	(void)arg;
+	floor_partner(&floors[0], false);
+	return NULL;
+}
+
+static void *floor_of_requeue(void *arg)
+{
+	(void)arg;
+	floor_partner(&floors[1], true);
+	return NULL;
+}
+
+static void floor_mutex(void *arg, uint64_t times)
+{
+	(void)arg;
+	floor_by_mutex(&floors[0], times);
+}
+
+static void floor_requeue(void *arg, uint64_t times)
+{
+	(void)arg;
+	floor_by_requeue(&floors[1], 0, times);
+}
+
 /* ---- a crowd ---- */
 
 static struct pair crowd[2];
@@ -314,11 +385,40 @@ static int bench_server(const char *name, int cpu, bool inside)
 	return bench_two(&b, served, server, PRIORITY + 1, cpu, inside);
 }
 
-static int bench_turns(const char *name, int cpu, bool inside)
+static int bench_turns(const char *name, int cpu)
 {
 	struct bench b = { name, "glibc, PI mutex", turns_ours, turns_theirs, NULL };
 
-	return bench_two(&b, turns, partner, PRIORITY, cpu, inside);
+	return bench_two(&b, turns, partner, PRIORITY, cpu, false);
+}
+
+static int bench_inside(const char *name, int cpu)
+{
+	struct bench b = { name, "glibc, PI mutex", inside_ours, inside_theirs, NULL };
+
+	return bench_two(&b, turns, partner_inside, PRIORITY, cpu, true);
+}
+
+/* A floor, against glibc's turns of the same kind. */
+static int bench_floor(const char *name, int cpu, bool requeue)
+{
+	struct turns_floor *f = &floors[requeue];
+	struct bench b = { name, "glibc, PI mutex", requeue ? floor_requeue : floor_mutex,
+			   requeue ? inside_theirs : turns_theirs, NULL };
+	pthread_t thread;
+	int ret;
+
+	if (!requeue)
+		floor_lock(f);
+	thread = start(requeue ? floor_of_requeue : floor_of_mutex, NULL, PRIORITY, cpu);
+	while (requeue && !__atomic_load_n(&f->ready, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	if (requeue)
+		floor_lock(f);
+	ret = bench_two(&b, turns, requeue ? partner_inside : partner, PRIORITY, cpu, requeue);
+	floor_end(f);
+	pthread_join(thread, NULL);
+	return ret;
 }
 
 static int bench_crowd(int cpu)
@@ -368,7 +468,10 @@ int main(void)
 	/* the frame puts this thread on the last CPU */
 	if (bench_server("wake, same CPU, unlocked", last, false) < 0 ||
 	    bench_server("wake, same CPU, locked", last, true) < 0 ||
-	    bench_turns("turns of equals, same CPU", last, false) < 0 || bench_crowd(last) < 0)
+	    bench_turns("turns of equals, same CPU", last) < 0 ||
+	    bench_floor("floor: turns, by the mutex", last, false) < 0 ||
+	    bench_inside("turns of equals, one section", last) < 0 ||
+	    bench_floor("floor: turns, by requeueing", last, true) < 0 || bench_crowd(last) < 0)
 		return 1;
 	if (first != last && (bench_server("wake, two CPUs, unlocked", first, false) < 0 ||
 			      bench_server("wake, two CPUs, locked", first, true) < 0))

@@ -149,6 +149,9 @@ static const struct row with_ceiling[] = {
 	  50 },
 	{ "ceiling CHECKED", "glibc PI", theirs, RTKVM_MUTEX_CHECKED, 60, INHERIT, 0 },
 };
+static const struct row two_exchanges = {
+	"floor: two exchanges", "glibc PI", theirs, RTKVM_MUTEX_INHERIT, 0, INHERIT, 0,
+};
 static const struct row two_changes = {
 	"floor: two changes", "glibc PROTECT, below", theirs, RTKVM_MUTEX_EAGER, 60, PROTECT, 60,
 };
@@ -165,6 +168,8 @@ int main(void)
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		if (run(&plain[i], ours) < 0)
 			return 1;
+	if (run(&two_exchanges, floor_of_both) < 0)
+		return 1;
 	if (!fifo) {
 		fprintf(stderr, "ceilings are left out: no SCHED_FIFO here\n");
 		return 0;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A request and its reply, against the same through two eventfds, where nobody
- * lends a priority: on one CPU with the client above and below the server, on
- * two CPUs as made by default (the server looks for a while before it sleeps),
- * with nobody looking, and with both sides looking for long.
+ * lends a priority: on one CPU with the client above the server, at its priority
+ * and below, on two CPUs as made by default (the server looks for a while before
+ * it sleeps), with nobody looking, and with both sides looking for long. And the
+ * floors on one CPU (request-floor.h), against the same.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,14 +19,16 @@
 #include <rtkvm/sync_request.h>
 
 #include "bench.h"
+#include "request-floor.h"
 
 #define OP_STOP 1
 
 struct pair {
 	struct rtkvm_port port;
+	struct floor floor, lending;
 	int to_server, to_client;
 	int cpu, priority;
-	pthread_t port_thread, eventfd_thread;
+	pthread_t port_thread, eventfd_thread, floor_thread, lending_thread;
 	pthread_barrier_t ready;
 };
 
@@ -77,6 +80,26 @@ static void *serve_eventfd(void *arg)
 	return NULL;
 }
 
+static void *serve_floor(void *arg)
+{
+	struct pair *p = arg;
+
+	become(p->priority, p->cpu);
+	pthread_barrier_wait(&p->ready);
+	floor_serve(&p->floor);
+	return NULL;
+}
+
+static void *serve_lending(void *arg)
+{
+	struct pair *p = arg;
+
+	become(p->priority, p->cpu);
+	pthread_barrier_wait(&p->ready);
+	floor_serve(&p->lending);
+	return NULL;
+}
+
 static void call_port(void *arg, uint64_t times)
 {
 	struct pair *p = arg;
@@ -100,12 +123,53 @@ static void call_eventfd(void *arg, uint64_t times)
 	}
 }
 
+static void call_floor(void *arg, uint64_t times)
+{
+	struct pair *p = arg;
+
+	floor_call(&p->floor, times);
+}
+
+static void call_lending(void *arg, uint64_t times)
+{
+	struct pair *p = arg;
+
+	floor_call(&p->lending, times);
+}
+
 #define DEFAULTS UINT32_MAX
 
-static int run(const char *name, int cpu, int priority, uint32_t spin_ns)
+static bool start(pthread_t *thread, void *(*fn)(void *), struct pair *p)
 {
-	struct pair p = { .cpu = cpu, .priority = priority };
-	const struct bench b = { name, "two eventfds", call_port, call_eventfd, &p };
+	return !pthread_create(thread, NULL, fn, p);
+}
+
+/* The one figure, and on one CPU the floors. */
+static int measure(const char *name, struct pair *p, bool floors)
+{
+	const struct bench port = { name, "two eventfds", call_port, call_eventfd, p };
+	char futexes[64], lending[64];
+	const struct bench floor[] = {
+		{ futexes, "two eventfds", call_floor, call_eventfd, p },
+		{ lending, "two eventfds", call_lending, call_eventfd, p },
+	};
+
+	if (bench_run(&port) < 0)
+		return -1;
+	if (!floors)
+		return 0;
+	/* the threads of the floors have said who they are */
+	while (!__atomic_load_n(&p->floor.server, __ATOMIC_SEQ_CST) ||
+	       !__atomic_load_n(&p->lending.server, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	snprintf(futexes, sizeof(futexes), "floor, futexes: %s", strchr(name, ',') + 2);
+	snprintf(lending, sizeof(lending), "floor, lending: %s", strchr(name, ',') + 2);
+	return bench_run(&floor[0]) < 0 || bench_run(&floor[1]) < 0 ? -1 : 0;
+}
+
+static int run(const char *name, int cpu, int priority, uint32_t spin_ns, bool floors)
+{
+	struct pair p = { .cpu = cpu, .priority = priority, .lending.lends = true };
 	struct rtkvm_request stop = { .op = OP_STOP };
 	uint64_t last = UINT32_MAX;
 	struct rtkvm_port_options o;
@@ -118,17 +182,25 @@ static int run(const char *name, int cpu, int priority, uint32_t spin_ns)
 	p.to_client = eventfd(0, EFD_CLOEXEC);
 	if (rtkvm_port_init(&p.port, &o) < 0 || p.to_server < 0 || p.to_client < 0)
 		return -1;
-	pthread_barrier_init(&p.ready, NULL, 3);
-	if (pthread_create(&p.port_thread, NULL, serve_port, &p) ||
-	    pthread_create(&p.eventfd_thread, NULL, serve_eventfd, &p))
+	pthread_barrier_init(&p.ready, NULL, floors ? 5 : 3);
+	if (!start(&p.port_thread, serve_port, &p) ||
+	    !start(&p.eventfd_thread, serve_eventfd, &p) ||
+	    (floors && (!start(&p.floor_thread, serve_floor, &p) ||
+			!start(&p.lending_thread, serve_lending, &p))))
 		return -1;
 	pthread_barrier_wait(&p.ready);
-	err = bench_run(&b);
+	err = measure(name, &p, floors);
 	rtkvm_port_call(&p.port, &stop, CLOCK_MONOTONIC, NULL);
 	if (write(p.to_server, &last, sizeof(last)) != sizeof(last))
 		err = -1;
 	pthread_join(p.port_thread, NULL);
 	pthread_join(p.eventfd_thread, NULL);
+	if (floors) {
+		floor_stop(&p.floor);
+		floor_stop(&p.lending);
+		pthread_join(p.floor_thread, NULL);
+		pthread_join(p.lending_thread, NULL);
+	}
 	close(p.to_server);
 	close(p.to_client);
 	return err;
@@ -145,14 +217,15 @@ int main(void)
 	while (first < last && !CPU_ISSET(first, &set))
 		first++;
 	become(50, -1);
-	if (run("request, one CPU, client above", last, 10, DEFAULTS) < 0 ||
-	    run("request, one CPU, client below", last, 60, DEFAULTS) < 0)
+	if (run("request, one CPU, client above", last, 10, DEFAULTS, true) < 0 ||
+	    run("request, one CPU, equals", last, 50, DEFAULTS, true) < 0 ||
+	    run("request, one CPU, client below", last, 60, DEFAULTS, true) < 0)
 		return 1;
 	if (first == last) {
 		fprintf(stderr, "one CPU: nothing to say about two\n");
 		return 0;
 	}
-	return run("request, two CPUs", first, 50, DEFAULTS) < 0 ||
-	       run("request, two CPUs, nobody looks", first, 50, 0) < 0 ||
-	       run("request, two CPUs, spinning", first, 50, 100000) < 0;
+	return run("request, two CPUs", first, 50, DEFAULTS, false) < 0 ||
+	       run("request, two CPUs, nobody looks", first, 50, 0, false) < 0 ||
+	       run("request, two CPUs, spinning", first, 50, 100000, false) < 0;
 }
