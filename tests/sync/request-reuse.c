@@ -237,6 +237,7 @@ START_TEST(control_wrong_thread_is_raised)
 
 	if (!ipc_may_fifo())
 		SKIP_TEST("may not raise threads (SCHED_FIFO)");
+	receives = false;
 	status = in_namespace(without_the_list);
 	SKIP_WITHOUT_NAMESPACE(status);
 	ck_assert_int_eq(status, RAISED);
