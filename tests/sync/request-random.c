@@ -11,14 +11,8 @@
  * The same seed gives the same steps. PATIENCE: seconds until a difference is one
  * (20).
  *
- * One thing is the kernel's and not right: when a waiter goes, the lowering of
- * those whom it had raised stops at a thread that has waiters of two locks, and
- * threads behind that one stay raised (rt_mutex_adjust_prio_chain() ends where the
- * lock's first waiter is not the first of the thread). The model takes that for
- * allowed, only there, and only if nobody is raised further by it.
- *
- * Exit status: 0, 1 (the library and the
- * model differ, with what is where), 4 (not exercised), 77 (SCHED_FIFO is refused).
+ * Exit status: 0, 1 (the library and the model differ, with what is where), 4 (not
+ * exercised), 77 (SCHED_FIFO is refused).
  */
 #include <errno.h>
 #include <sched.h>
@@ -32,11 +26,8 @@
 
 #include <rtkvm/sync_request.h>
 
+#include "sync/request-model.h"
 #include "sync/support.h"
-
-#define WORKERS 10
-#define PORTS 3
-#define NONE (-1)
 
 enum command { CALL, OPEN, REPLY, REPLY_CLOSE, CHAIN, END };
 
@@ -58,41 +49,14 @@ struct worker {
 
 static struct rtkvm_port ports[PORTS];
 static struct worker workers[WORKERS];
-
-/* The model. */
-struct model_worker {
-	int serves;        /* port or NONE */
-	int calls;         /* port or NONE */
-	uint64_t id;       /* of the call */
-	uint32_t finished; /* calls and opens */
-	int result;
-};
-
-struct model_port {
-	int server;       /* worker or NONE */
-	uint64_t holding; /* the request in progress, 0: none */
-	int turn;         /* the client that has the turn, NONE: nobody has */
-	bool posted;      /* and the request in progress is the turn's */
-};
-
-static struct model_worker mw[WORKERS];
-static struct model_port mp[PORTS];
 static uint64_t next_id = 1, random_state, step;
 static int64_t patience = 20 * NS_PER_S;
-static uint64_t seen_results[256], seen_chains, seen_raised, seen_killed, seen_handed, seen_stale;
-
-/* The highest priorities since the last step, and those that are not lowered as they should be. */
-static int last[WORKERS], stale[WORKERS];
+static uint64_t seen_raised, seen_killed;
 
 static uint32_t rnd(uint32_t below)
 {
 	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	return (uint32_t)(random_state >> 33) % below;
-}
-
-static int base_of(int w)
-{
-	return 10 + 3 * w;
 }
 
 /* ---- the threads ---- */
@@ -184,186 +148,13 @@ static void start_worker(int n)
 	sem_init(&w->go, 0, 0);
 	w->calling = w->serving = false;
 	w->holding = 0;
-	thread_start(&w->t, base_of(n), -1, work, w);
+	thread_start(&w->t, model_base(n), -1, work, w);
 }
 
 static void tell(int n, enum command command)
 {
 	workers[n].command = command;
 	sem_post(&workers[n].go);
-}
-
-/* ---- the model ---- */
-
-static int effective(int w);
-
-/* The priority that those who wait for the turn of a port lend to who has it. */
-static int lent_to_turn(int port)
-{
-	int most = 0, e;
-
-	for (int w = 0; w < WORKERS; w++) {
-		if (mw[w].calls != port || mp[port].turn == w)
-			continue;
-		e = effective(w);
-		most = e > most ? e : most;
-	}
-	return most;
-}
-
-static int effective(int w)
-{
-	int most = stale[w] > base_of(w) ? stale[w] : base_of(w), e, p = mw[w].calls;
-
-	if (p != NONE && mp[p].turn == w) {
-		e = lent_to_turn(p);
-		most = e > most ? e : most;
-	}
-	p = mw[w].serves;
-	if (p != NONE && mp[p].turn != NONE) {
-		e = effective(mp[p].turn);
-		most = e > most ? e : most;
-	}
-	return most;
-}
-
-/* Whom it waits for. */
-static int waits_for(int w)
-{
-	int p = mw[w].calls;
-
-	if (p == NONE)
-		return NONE;
-	return mp[p].turn == w ? mp[p].server : mp[p].turn;
-}
-
-/* Behind a thread that has waiters of two locks: of a turn, and of the request that it serves. */
-static bool may_be_stale(int w)
-{
-	for (int y = 0; y < WORKERS; y++) {
-		int p = mw[y].calls, behind = waits_for(y);
-
-		if (p == NONE || mp[p].turn != y || !lent_to_turn(p) || mw[y].serves == NONE ||
-		    mp[mw[y].serves].turn == NONE)
-			continue;
-		for (int n = 0; behind != NONE && n < WORKERS; n++, behind = waits_for(behind))
-			if (behind == w)
-				return true;
-	}
-	return false;
-}
-
-static bool priority_is_right(int w, int prio, bool patient)
-{
-	int was = stale[w];
-
-	stale[w] = 0;
-	if (prio == effective(w))
-		return true;
-	stale[w] = was;
-	if (prio < effective(w) || prio > last[w] || !(was || (patient && may_be_stale(w))))
-		return false;
-	stale[w] = prio;
-	seen_stale++;
-	return true;
-}
-
-static void model_result(int w, int result)
-{
-	mw[w].calls = NONE;
-	mw[w].result = result;
-	mw[w].finished++;
-	seen_results[-result & 255]++;
-}
-
-/* The turn is free: the highest of those who wait gets it; and posts, if it can. */
-static void model_pass_turn(int port)
-{
-	struct model_port *p = &mp[port];
-	int best = NONE;
-
-	for (int w = 0; w < WORKERS; w++)
-		if (mw[w].calls == port && (best == NONE || effective(w) > effective(best)))
-			best = w;
-	p->turn = best;
-	p->posted = best != NONE && !p->holding;
-	if (best != NONE)
-		seen_handed++;
-	if (p->posted)
-		p->holding = mw[best].id;
-}
-
-/* The request in progress is no more: replied to, or died with the server. */
-static void model_done(int port, int result)
-{
-	struct model_port *p = &mp[port];
-
-	p->holding = 0;
-	if (p->turn != NONE && p->posted) {
-		model_result(p->turn, result);
-		p->turn = NONE;
-		p->posted = false;
-		model_pass_turn(port);
-	} else if (p->turn != NONE) {
-		p->posted = true;
-		p->holding = mw[p->turn].id;
-	}
-}
-
-static void model_no_server(int port)
-{
-	mw[mp[port].server].serves = NONE;
-	mp[port] = (struct model_port){ .server = NONE, .turn = NONE };
-	for (int w = 0; w < WORKERS; w++)
-		if (mw[w].calls == port)
-			model_result(w, -ENOTCONN);
-}
-
-/* A client does not wait any longer, and has no result yet. */
-static void model_leaves(int w)
-{
-	int port = mw[w].calls;
-
-	mw[w].calls = NONE;
-	if (mp[port].turn != w)
-		return;
-	mp[port].turn = NONE;
-	mp[port].posted = false;
-	model_pass_turn(port);
-}
-
-static bool model_is_ring(int w, int port)
-{
-	for (int n = 0; n <= PORTS && port != NONE; n++) {
-		int server = mp[port].server;
-
-		if (server == w)
-			return true;
-		port = server == NONE ? NONE : mw[server].calls;
-	}
-	return false;
-}
-
-/* Whether the call waits. */
-static bool model_call(int w, int port)
-{
-	struct model_port *p = &mp[port];
-
-	mw[w].id = workers[w].id;
-	if (p->server == NONE || model_is_ring(w, port)) {
-		model_result(w, p->server == NONE ? -ENOTCONN : -EDEADLK);
-		return false;
-	}
-	mw[w].calls = port;
-	if (mw[w].serves != NONE)
-		seen_chains++;
-	if (p->turn == NONE) {
-		p->turn = w;
-		p->posted = !p->holding;
-		if (p->posted)
-			p->holding = mw[w].id;
-	}
-	return true;
 }
 
 /* ---- model and library ---- */
@@ -391,8 +182,8 @@ static const char *difference(bool patient)
 				 (unsigned long long)r->holding, (unsigned long long)holding);
 		else if (sleeps_in(r->t.tid) < 0)
 			snprintf(text, sizeof(text), "thread %d does not sleep", w);
-		else if (!priority_is_right(w, prio = effective_priority(r->t.tid), patient))
-			snprintf(text, sizeof(text), "thread %d: priority %d; %d", w, prio, effective(w));
+		else if (!model_priority_is_right(w, prio = effective_priority(r->t.tid), patient))
+			snprintf(text, sizeof(text), "thread %d: priority %d; %d", w, prio, model_effective(w));
 		else
 			continue;
 		return text;
@@ -416,7 +207,7 @@ static void dump(const char *what)
 		fprintf(stderr, "# thread %d: calls %d (%d), serves %d (%d), result %d (%d), futex op %d,"
 			" priority %d (%d)\n", w, workers[w].calling, mw[w].calls, workers[w].serving,
 			mw[w].serves, workers[w].result, mw[w].result, sleeps_in(workers[w].t.tid),
-			effective_priority(workers[w].t.tid), effective(w));
+			effective_priority(workers[w].t.tid), model_effective(w));
 }
 
 static void settle(void)
@@ -431,10 +222,7 @@ static void settle(void)
 		}
 		sleep_ns(20000);
 	}
-	for (int w = 0; w < WORKERS; w++) {
-		last[w] = effective(w);
-		seen_raised += last[w] > base_of(w);
-	}
+	seen_raised += (uint64_t)model_settled();
 }
 
 /* ---- the steps ---- */
@@ -452,11 +240,9 @@ static void step_call(int w, int port, enum command command)
 	if (r->timed)
 		r->until = after_ns(CLOCK_MONOTONIC, rnd(3) * NS_PER_MS);
 	tell(w, command);
-	if (!model_call(w, port) || !r->timed)
+	if (!model_call(w, port, r->id) || !r->timed)
 		return;
-	for (int n = 0; n < WORKERS; n++)
-		if (effective(n) > last[n])
-			last[n] = effective(n);
+	model_raised();
 	/* it waits, and so runs out of time */
 	while (GET(r->finished) == before) {
 		if (now_ns(CLOCK_MONOTONIC) > end) {
@@ -514,7 +300,7 @@ static void step_end(int w, bool by_signal)
 	else
 		tell(w, END);
 	wait_end(&workers[w], by_signal);
-	stale[w] = 0;
+	model_new_thread(w);
 	seen_killed++;
 	if (mw[w].calls != NONE)
 		model_leaves(w);
@@ -570,17 +356,17 @@ static void one_step(void)
 static bool exercised(void)
 {
 	static const int wanted[] = { 0, ETIMEDOUT, EINPROGRESS, ENOTCONN, EOWNERDEAD, EDEADLK };
-	bool all = seen_chains > 10 && seen_raised > 10 && seen_killed > 10 && seen_handed > 10;
+	bool all = model_seen.chains > 10 && seen_raised > 10 && seen_killed > 10 && model_seen.handed > 10;
 
 	printf("# results:");
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		printf(" %s %llu", i ? strerrorname_np(wanted[i]) : "0",
-		       (unsigned long long)seen_results[wanted[i]]);
-		all = all && seen_results[wanted[i]] > 5;
+		       (unsigned long long)model_seen.results[wanted[i]]);
+		all = all && model_seen.results[wanted[i]] > 5;
 	}
 	printf("; %llu chained, %llu turns handed on, %llu threads ended, %llu times one was raised, %llu not lowered\n",
-	       (unsigned long long)seen_chains, (unsigned long long)seen_handed,
-	       (unsigned long long)seen_killed, (unsigned long long)seen_raised, (unsigned long long)seen_stale);
+	       (unsigned long long)model_seen.chains, (unsigned long long)model_seen.handed,
+	       (unsigned long long)seen_killed, (unsigned long long)seen_raised, (unsigned long long)model_seen.stale);
 	return all;
 }
 

@@ -36,7 +36,7 @@ compiles() {
 	"${cc[@]}" -std=gnu11 -O2 -w -D_GNU_SOURCE -DRTKVM_STATEDIR='"/nowhere"' \
 		-I"$top_srcdir/include" -I"$top_srcdir/lib" -I"$top_srcdir/tests" -pthread \
 		-o "$tmp/$1/program" "$tmp/$1"/*.c "$top_srcdir"/lib/core/*.c \
-		"$top_srcdir/tests/sync/request-random.c" "$top_srcdir/tests/sync/support.c"
+		"$top_srcdir"/tests/sync/request-{random,model}.c "$top_srcdir/tests/sync/support.c"
 }
 mutant() {
 	check "mutant: $4: compiles" compiles "$1" "$2" "$3"
