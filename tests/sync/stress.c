@@ -7,13 +7,16 @@
  *
  *   stress SECONDS [OPERATIONS]
  *
- * Ends after SECONDS, and not before the two racers, who want the same mutex all
- * the time, had it OPERATIONS times, nor before each part has met what it is for,
- * for which a slow machine has a minute more. The mutants of the library
- * (RTKVM_MUTANT_...) must fail here: stress.sh.
+ * Ends after SECONDS, and not before the two racers, one on each of two CPUs, who
+ * want the same mutex all the time, had it OPERATIONS times, and (with SCHED_FIFO) as
+ * many times somebody waited in the kernel for that mutex or for one that two threads
+ * of one CPU hand to each other; nor before each part has met what it is for, for which a
+ * slow machine has a minute more. The mutants of the library (RTKVM_MUTANT_...) must
+ * fail here: stress.sh.
  * Exit status: 0, 1 (an account is wrong), 3 (no progress), 4 (not exercised).
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,6 +243,60 @@ static void race_watcher(struct thread *self)
 	rtkvm_mutex_unlock(&race);
 }
 
+/*
+ * Two threads of one CPU, of one priority, want a mutex at the same times, on each of
+ * two CPUs. At each unlock it is handed to the other one, who is woken and does not
+ * run before its partner waits: so every lock is a wait in the kernel, at the rate of
+ * a switch of the CPU and not of a wake-up of another. Half of the time is left to
+ * the others. Without SCHED_FIFO only some are.
+ */
+#define RELAYS 2
+static struct rtkvm_mutex relay[RELAYS];
+static uint64_t relay_count[RELAYS];
+
+static void relayer(struct thread *self)
+{
+	int which = *(const int *)self->arg;
+	const int64_t turn = 4 * NS_PER_MS;
+
+	while (!ending()) {
+		int64_t now = now_ns(CLOCK_MONOTONIC);
+
+		if (now % (2 * turn) >= turn) {
+			sleep_ns(2 * turn - now % (2 * turn));
+			continue;
+		}
+		for (int i = 0; i < 64; i++) {
+			rtkvm_mutex_lock(&relay[which]);
+			__atomic_store_n(&relay_count[which], relay_count[which] + 1,
+					 __ATOMIC_RELAXED);
+			/* so that the other one comes to wait; then it goes on by itself */
+			if (i == 0)
+				sched_yield();
+			rtkvm_mutex_unlock(&relay[which]);
+		}
+	}
+}
+
+/* Looks made in vain, a tenth of a second apart, until a count is taken to stand still. */
+#define STANDSTILL 300
+
+static void look_for_standstill(void)
+{
+	static uint64_t seen[RELAYS + 1];
+	static int vain[RELAYS + 1];
+
+	for (int i = 0; i <= RELAYS; i++) {
+		uint64_t now = __atomic_load_n(i < RELAYS ? &relay_count[i] : &race_count,
+					       __ATOMIC_RELAXED);
+
+		vain[i] = now == seen[i] ? vain[i] + 1 : 0;
+		seen[i] = now;
+		if (vain[i] >= STANDSTILL)
+			wrong("nobody gets the mutex of relay or race", i, (long)now);
+	}
+}
+
 /* Signals of the other sort hit all the time. */
 static void on_signal(int signal)
 {
@@ -264,7 +321,8 @@ static void make_objects(void)
 	rtkvm_cond_options_init(&c, sizeof(c));
 	m.flags = RTKVM_MUTEX_STATS;
 	c.flags = RTKVM_COND_STATS;
-	ret = rtkvm_mutex_init(&race, &m) | rtkvm_cond_init(&race_cond, &c) |
+	ret = rtkvm_mutex_init(&relay[0], &m) | rtkvm_mutex_init(&relay[1], &m) |
+	      rtkvm_mutex_init(&race, &m) | rtkvm_cond_init(&race_cond, &c) |
 	      rtkvm_mutex_init(&mutex, &m) | rtkvm_cond_init(&cond, &c) |
 	      rtkvm_mutex_init(&late_mutex, &m) | rtkvm_cond_init(&late_cond, &c);
 	m.flags |= RTKVM_MUTEX_ROBUST;
@@ -283,18 +341,24 @@ static uint64_t contended(void)
 	return m.contended + c.waits;
 }
 
-static uint64_t race_contended(void)
+static uint64_t contended_of(const struct rtkvm_mutex *m)
 {
-	struct rtkvm_mutex_stats m = { .size = sizeof(m) };
+	struct rtkvm_mutex_stats stats = { .size = sizeof(stats) };
 
-	rtkvm_mutex_get_stats(&race, &m);
-	return m.contended;
+	rtkvm_mutex_get_stats(m, &stats);
+	return stats.contended;
+}
+
+/* Waits in the kernel of those who want a mutex all the time. */
+static uint64_t all_contended(void)
+{
+	return contended_of(&race) + contended_of(&relay[0]) + contended_of(&relay[1]);
 }
 
 /* Every part has met what it is for. */
 static bool exercised(void)
 {
-	return contended() >= 1000 && race_contended() >= 1000 &&
+	return contended() >= 1000 && contended_of(&race) >= 1000 &&
 	       __atomic_load_n(&late_signalled, __ATOMIC_RELAXED) >= 10 &&
 	       __atomic_load_n(&deaths, __ATOMIC_RELAXED) >= 10;
 }
@@ -305,32 +369,42 @@ int main(int argc, char **argv)
 		{ "mutex", mutex.opaque, 8 },	       { "cond", cond.opaque, 8 },
 		{ "late mutex", late_mutex.opaque, 8 }, { "late cond", late_cond.opaque, 8 },
 		{ "robust", robust.opaque, 8 },		{ "race", race.opaque, 8 },
-		{ "race cond", race_cond.opaque, 8 },
+		{ "race cond", race_cond.opaque, 8 },   { "relay 0", relay[0].opaque, 8 },
+		{ "relay 1", relay[1].opaque, 8 },
 	};
 	struct sigaction action = { .sa_handler = on_signal };
 	int64_t end = now_ns(CLOCK_MONOTONIC) + (argc > 1 ? atoi(argv[1]) : 5) * NS_PER_S;
 	uint64_t least = argc > 2 ? strtoull(argv[2], NULL, 0) : 1000;
-	struct thread t[CONSUMERS + PRODUCERS + 7];
+	const int cpus[] = { cpu_number(0), cpu_number(cpu_count() - 1) };
+	static int which[RELAYS] = { 0, 1 };
+	struct thread t[CONSUMERS + PRODUCERS + 7 + 2 * RELAYS];
+	bool fifo = may_fifo();
 	int n = 0;
 
 	sigaction(SIGUSR1, &action, NULL);
 	make_objects();
-	watchdog_start(&progress, 10, objects, 7);
+	watchdog_start(&progress, 10, objects,
+		       (int)(sizeof(objects) / sizeof(objects[0])));
 	for (int i = 0; i < CONSUMERS; i++)
-		thread_start(&t[n++], may_fifo() ? 10 + 10 * i : 0, -1, consumer, NULL);
+		thread_start(&t[n++], fifo ? 10 + 10 * i : 0, -1, consumer, NULL);
 	for (int i = 0; i < PRODUCERS; i++)
 		thread_start(&t[n++], 0, -1, producer, (void *)(uintptr_t)(i + 1));
 	thread_start(&t[n++], 0, -1, late_waiter, NULL);
 	thread_start(&t[n++], 0, -1, late_signaller, NULL);
 	thread_start(&t[n++], 0, -1, dying, NULL);
-	thread_start(&t[n++], 0, -1, racer, NULL);
-	thread_start(&t[n++], 0, -1, racer, NULL);
+	for (int i = 0; i < 2; i++)
+		thread_start(&t[n++], 0, cpus[i], racer, NULL);
+	for (int i = 0; i < 2 * RELAYS; i++)
+		thread_start(&t[n++], fifo ? 5 : 0, cpus[i % RELAYS], relayer, &which[i % RELAYS]);
 	thread_start(&t[n++], 0, -1, race_watcher, NULL);
 	thread_start(&t[n++], 0, -1, storm, &t[0]);
 	while (now_ns(CLOCK_MONOTONIC) < end ||
 	       __atomic_load_n(&race_count, __ATOMIC_RELAXED) < least ||
-	       (!exercised() && now_ns(CLOCK_MONOTONIC) < end + 60 * NS_PER_S))
+	       (fifo && all_contended() < least) ||
+	       (!exercised() && now_ns(CLOCK_MONOTONIC) < end + 60 * NS_PER_S)) {
 		sleep_ns(NS_PER_S / 10);
+		look_for_standstill();
+	}
 	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
 	for (int i = CONSUMERS; i < n; i++)
 		thread_join(&t[i]);
@@ -343,7 +417,10 @@ int main(int argc, char **argv)
 	if (made != taken + tokens)
 		wrong("tokens made and taken", (long)made, (long)(taken + tokens));
 	printf("# race: %llu times, %llu waited, %llu wake-ups\n", (unsigned long long)race_count,
-	       (unsigned long long)race_contended(), (unsigned long long)race_woken);
+	       (unsigned long long)contended_of(&race), (unsigned long long)race_woken);
+	printf("# relays: %llu and %llu times, %llu and %llu waited\n",
+	       (unsigned long long)relay_count[0], (unsigned long long)relay_count[1],
+	       (unsigned long long)contended_of(&relay[0]), (unsigned long long)contended_of(&relay[1]));
 	printf("# %llu tokens, %llu contended, %llu late rounds, %llu deaths\n",
 	       (unsigned long long)made, (unsigned long long)contended(),
 	       (unsigned long long)late_round, (unsigned long long)deaths);
