@@ -205,6 +205,10 @@ RTKVM_API int rtkvm_plan_allow(struct rtkvm_plan *plan, unsigned int guards);
  * @return 0 when rtkvm_plan_go_realtime() would go ahead;
  *         -EPERM when it would be refused (the error names the first guard),
  *         -EINVAL, -ENOMEM
+ *
+ * System calls: getpid, capget, prlimit64, openat, newfstatat, read, close, and
+ * those of memory.
+ * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_plan_check(struct rtkvm_plan *plan, unsigned int vcpus,
 			       struct rtkvm_report **report);
@@ -241,6 +245,11 @@ RTKVM_API int rtkvm_thread_enter(struct rtkvm_plan *plan, int role);
  *
  * @return 0, -ENOENT (did not enter), -EINVAL, -EIO (could not be given back;
  *         the role is left all the same)
+ *
+ * System calls: getpid, gettid, sched_getattr, openat, read, close of its stat in
+ * /proc; once the plan is real-time also sched_setscheduler, sched_setaffinity,
+ * sched_getaffinity; futex when another thread has the plan.
+ * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_thread_leave(struct rtkvm_plan *plan);
 
@@ -264,6 +273,9 @@ RTKVM_API int rtkvm_thread_leave(struct rtkvm_plan *plan);
  *         - -EIO: the kernel did not do as it said
  *         On every error what was raised has been lowered again.
  *
+ * System calls: those of rtkvm_plan_check(); mlockall, and per thread gettid, tgkill
+ * (with signal 0), sched_getattr, sched_setscheduler, sched_getaffinity,
+ * sched_setaffinity.
  * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_plan_go_realtime(struct rtkvm_plan *plan, struct rtkvm_report **report);

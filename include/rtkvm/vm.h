@@ -142,6 +142,7 @@ RTKVM_API int rtkvm_vm_new(struct rtkvm *rt, int vm_fd, struct rtkvm_plan *plan,
 /**
  * End a VM and its vCPUs; lowers what it raised. NULL is ignored.
  *
+ * System calls: close, munmap, and those of rtkvm_vm_leave_realtime().
  * RT class: set-up. Thread safety: no other thread may use the VM or one of
  * its vCPUs any more.
  */
@@ -290,6 +291,7 @@ RTKVM_API int rtkvm_vcpu_enter(struct rtkvm_vcpu *vcpu);
  * @return 0, -EINVAL (NULL, or called in another thread), or -EIO as
  *         rtkvm_thread_leave()
  *
+ * System calls: those of rtkvm_thread_leave(), and ioctl with a dedicated CPU.
  * RT class: set-up. Thread safety: the vCPU's thread only.
  */
 RTKVM_API int rtkvm_vcpu_leave(struct rtkvm_vcpu *vcpu);
@@ -312,6 +314,9 @@ RTKVM_API int rtkvm_vcpu_leave(struct rtkvm_vcpu *vcpu);
  *         - -EINVAL: vm is NULL, or an unknown flag
  *         On error nothing is left raised.
  *
+ * System calls: those of rtkvm_plan_go_realtime(); openat, write and read of
+ * /dev/cpu_dma_latency; tgkill of kicks. Those of rtkvm_cpu_lease_bring_online() where
+ * a vCPU cannot have its CPU.
  * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_vm_go_realtime(struct rtkvm_vm *vm, unsigned int flags);
@@ -324,6 +329,9 @@ RTKVM_API int rtkvm_vm_go_realtime(struct rtkvm_vm *vm, unsigned int flags);
  * @return 0, also when the VM is not real-time; -EINVAL for NULL; -EIO as
  *         rtkvm_plan_undo()
  *
+ * System calls: close, tgkill, and of the plan mlockall or munlockall, openat, read,
+ * getpid, gettid, sched_getattr, sched_setscheduler, sched_getaffinity,
+ * sched_setaffinity.
  * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_vm_leave_realtime(struct rtkvm_vm *vm);
@@ -402,6 +410,7 @@ RTKVM_API const char *rtkvm_vcpu_stat_name(const struct rtkvm_vcpu *vcpu, unsign
  * @param report receives the report, owned by the caller
  * @return 0, -EINVAL, -ENOMEM
  *
+ * System calls: pread64, openat, newfstatat, read, close, and those of memory.
  * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_vm_report(struct rtkvm_vm *vm, struct rtkvm_report **report);
