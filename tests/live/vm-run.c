@@ -19,17 +19,12 @@
 
 #include "live/guest.h"
 #include "live/runner.h"
+#include "live/vm-support.h"
 #include "support/test.h"
 
 #define PLAN "maxprio=3,policy=ff"
 #define VCPU_PRIORITY 2
 #define LATENCY "/dev/cpu_dma_latency"
-
-#define NEED_KVM()                                          \
-	do {                                                \
-		if (guest_impossible())                     \
-			SKIP_TEST("%s", guest_impossible()); \
-	} while (0)
 
 #define NEED_PLAN(rt, plan)                                                         \
 	do {                                                                        \
@@ -42,17 +37,6 @@
 			SKIP_TEST("may not lock memory (RLIMIT_MEMLOCK)");          \
 	} while (0)
 
-static struct rtkvm *context(const char *root)
-{
-	struct rtkvm_options opt;
-	struct rtkvm *rt;
-
-	rtkvm_options_init(&opt, sizeof(opt));
-	opt.root = root;
-	ck_assert_int_eq(rtkvm_new(&opt, &rt), 0);
-	return rt;
-}
-
 static struct rtkvm_plan *new_plan(struct rtkvm *rt)
 {
 	struct rtkvm_plan *plan;
@@ -63,8 +47,8 @@ static struct rtkvm_plan *new_plan(struct rtkvm *rt)
 	return plan;
 }
 
-static struct rtkvm_vm *take_up(struct rtkvm *rt, const struct guest *g, struct rtkvm_plan *plan,
-				uint32_t features, int kick_signal)
+static struct rtkvm_vm *take_up_with(struct rtkvm *rt, const struct guest *g,
+				     struct rtkvm_plan *plan, uint32_t features, int kick_signal)
 {
 	struct rtkvm_vm_options opt;
 	struct rtkvm_vm *vm;
@@ -85,31 +69,6 @@ static struct rtkvm_vcpu *add_vcpu(struct rtkvm_vm *vm, struct guest *g, int i,
 	ck_assert_int_eq(rtkvm_vcpu_new(vm, (unsigned int)i, g->vcpu[i], &vcpu), 0);
 	return vcpu;
 }
-
-static char reason[512];
-
-static int state(struct rtkvm_vm *vm, const char *feature)
-{
-	const struct rtkvm_report_item *item;
-	struct rtkvm_report *report;
-	int s;
-
-	ck_assert_int_eq(rtkvm_vm_report(vm, &report), 0);
-	item = rtkvm_report_find(report, feature);
-	ck_assert_msg(item != NULL, "no item %s", feature);
-	s = rtkvm_report_item_state(item);
-	snprintf(reason, sizeof(reason), "%s%s", rtkvm_report_item_problem(item) ? "problem: " : "",
-		 rtkvm_report_item_reason(item));
-	rtkvm_report_free(report);
-	return s;
-}
-
-#define ASSERT_STATE(vm, feature, expected)                                        \
-	do {                                                                       \
-		int s_ = state(vm, feature);                                       \
-		ck_assert_msg(s_ == (expected), "%s is %s: %s", feature,           \
-			      rtkvm_report_state_name(s_), reason);                \
-	} while (0)
 
 /* Priority of a thread, 0 for SCHED_OTHER; read without the library. */
 static int priority_of(int tid)
@@ -168,7 +127,7 @@ START_TEST(kick_ends_kvm_run)
 	NEED_KVM();
 	runner_handle_signal();
 	guest_open(&g, true);
-	vm = take_up(rt, &g, NULL, 0, RUNNER_SIGNAL);
+	vm = take_up_with(rt, &g, NULL, 0, RUNNER_SIGNAL);
 	ASSERT_STATE(vm, "kick", RTKVM_STATE_ACCEPTED);
 	vcpu = add_vcpu(vm, &g, 0, programs[_i]);
 	ASSERT_STATE(vm, "immediate-exit", RTKVM_STATE_ACCEPTED);
@@ -201,7 +160,7 @@ START_TEST(kick_without_a_signal_waits)
 	NEED_KVM();
 	runner_handle_signal();
 	guest_open(&g, true);
-	vm = take_up(rt, &g, NULL, 0, 0);
+	vm = take_up_with(rt, &g, NULL, 0, 0);
 	vcpu = add_vcpu(vm, &g, 0, GUEST_HALTS);
 	runner_start(&r, &g, 0, vcpu);
 	usleep(50000);
@@ -226,7 +185,7 @@ START_TEST(kick_keeps_from_entering)
 
 	NEED_KVM();
 	guest_open(&g, true);
-	vm = take_up(rt, &g, NULL, 0, 0);
+	vm = take_up_with(rt, &g, NULL, 0, 0);
 	vcpu = add_vcpu(vm, &g, 0, GUEST_PORTS);
 	ck_assert_int_eq(ioctl(g.vcpu[0], KVM_GET_REGS, &before), 0);
 	ck_assert_int_eq(rtkvm_vcpu_enter(vcpu), 0);
@@ -263,7 +222,7 @@ START_TEST(no_kick_is_lost)
 	printf("# seed %u\n", seed);
 	runner_handle_signal();
 	guest_open(&g, true);
-	vm = take_up(rt, &g, NULL, 0, RUNNER_SIGNAL);
+	vm = take_up_with(rt, &g, NULL, 0, RUNNER_SIGNAL);
 	vcpu = add_vcpu(vm, &g, 0, GUEST_HALTS);
 	runner_start(&r, &g, 0, vcpu);
 	for (int i = 0; i < 500; i++) {
@@ -299,7 +258,7 @@ START_TEST(kick_signal_without_handler)
 	NEED_KVM();
 	guest_open(&g, true);
 	signal(SIGUSR2, SIG_DFL);
-	vm = take_up(rt, &g, NULL, 0, SIGUSR2);
+	vm = take_up_with(rt, &g, NULL, 0, SIGUSR2);
 	vcpu = add_vcpu(vm, &g, 0, GUEST_PORTS);
 	ck_assert_int_eq(rtkvm_vcpu_enter(vcpu), 0);
 	ck_assert_int_eq(rtkvm_vcpu_kick(vcpu), 0);
@@ -322,7 +281,7 @@ START_TEST(one_thread_each)
 	NEED_KVM();
 	runner_handle_signal();
 	guest_open(&g, true);
-	vm = take_up(rt, &g, NULL, 0, RUNNER_SIGNAL);
+	vm = take_up_with(rt, &g, NULL, 0, RUNNER_SIGNAL);
 	vcpu = add_vcpu(vm, &g, 0, GUEST_HALTS);
 	runner_start(&r, &g, 0, vcpu);
 	ck_assert_int_eq(rtkvm_vcpu_enter(vcpu), -EBUSY);
@@ -351,7 +310,7 @@ START_TEST(realtime_and_back)
 	runner_handle_signal();
 	can_hold = access(LATENCY, R_OK | W_OK) == 0;
 	guest_open(&g, true);
-	vm = take_up(rt, &g, plan, RTKVM_VM_CSTATE_HOLD, RUNNER_SIGNAL);
+	vm = take_up_with(rt, &g, plan, RTKVM_VM_CSTATE_HOLD, RUNNER_SIGNAL);
 	vcpu = add_vcpu(vm, &g, 0, GUEST_HALTS);
 	runner_start(&r, &g, 0, vcpu);
 	ck_assert_int_eq(atomic_load(&r.enter_ret), 0);
@@ -407,7 +366,7 @@ START_TEST(strict_failure_leaves_nothing_raised)
 	plan = new_plan(real);
 	runner_handle_signal();
 	guest_open(&g, true);
-	vm = take_up(rt, &g, plan, RTKVM_VM_CSTATE_HOLD, RUNNER_SIGNAL);
+	vm = take_up_with(rt, &g, plan, RTKVM_VM_CSTATE_HOLD, RUNNER_SIGNAL);
 	vcpu = add_vcpu(vm, &g, 0, GUEST_HALTS);
 	runner_start(&r, &g, 0, vcpu);
 	ck_assert_int_eq(rtkvm_vm_go_realtime(vm, RTKVM_STRICT), -EOPNOTSUPP);
@@ -442,7 +401,7 @@ START_TEST(strict_success)
 
 	NEED_KVM();
 	guest_open(&g, true);
-	vm = take_up(rt, &g, NULL, RTKVM_VM_HALT_POLL | RTKVM_VM_X2APIC, 0);
+	vm = take_up_with(rt, &g, NULL, RTKVM_VM_HALT_POLL | RTKVM_VM_X2APIC, 0);
 	if (state(vm, "halt-poll") == RTKVM_STATE_OFF || state(vm, "x2apic") == RTKVM_STATE_OFF)
 		SKIP_TEST("KVM has no KVM_CAP_HALT_POLL or no KVM_CAP_X2APIC_API");
 	ck_assert_int_eq(rtkvm_vm_go_realtime(vm, RTKVM_STRICT), 0);
@@ -488,7 +447,7 @@ START_TEST(sync_sees_its_own_thread)
 	NEED_KVM();
 	NEED_PLAN(rt, plan);
 	guest_open(&g, true);
-	vm = take_up(rt, &g, plan, 0, 0);
+	vm = take_up_with(rt, &g, plan, 0, 0);
 	vcpu = add_vcpu(vm, &g, 0, GUEST_PORTS);
 	ck_assert_int_eq(rtkvm_vcpu_enter(vcpu), 0);
 	ck_assert_int_eq(rtkvm_vm_go_realtime(vm, 0), 0);
@@ -521,7 +480,7 @@ START_TEST(hot_unplug)
 	NEED_PLAN(rt, plan);
 	runner_handle_signal();
 	guest_open(&g, true);
-	vm = take_up(rt, &g, plan, 0, RUNNER_SIGNAL);
+	vm = take_up_with(rt, &g, plan, 0, RUNNER_SIGNAL);
 	vcpu[0] = add_vcpu(vm, &g, 0, GUEST_HALTS);
 	runner_start(&r[0], &g, 0, vcpu[0]);
 	ck_assert_int_eq(rtkvm_vm_go_realtime(vm, 0), 0);
@@ -562,7 +521,7 @@ START_TEST(two_vms)
 	runner_handle_signal();
 	for (int i = 0; i < 2; i++) {
 		guest_open(&g[i], true);
-		vm[i] = take_up(rt, &g[i], plan, 0, RUNNER_SIGNAL);
+		vm[i] = take_up_with(rt, &g[i], plan, 0, RUNNER_SIGNAL);
 		vcpu[i] = add_vcpu(vm[i], &g[i], 0, GUEST_HALTS);
 		runner_start(&r[i], &g[i], 0, vcpu[i]);
 	}
