@@ -82,7 +82,7 @@ static void *ask(void *arg)
 
 static struct figures run(int server_priority, int client_priority, uint32_t server_spin_ns)
 {
-	struct figures f;
+	struct figures f = { 0 };
 	struct ipc_thread server = { .fn = serve, .priority = server_priority, .cpu = ipc_cpu() };
 	struct ipc_thread client = { .fn = ask, .arg = &f, .priority = client_priority,
 				     .cpu = ipc_cpu() };
