@@ -139,7 +139,9 @@ RTKVM_API int rtkvm_lease_new(struct rtkvm *rt, const char *name, struct rtkvm_l
  * The descriptor whose kernel lock makes its holder the owner. It is
  * close-on-exec; a copy made with F_DUPFD, inherited over fork or passed with
  * SCM_RIGHTS keeps the lease alive. The lease still owns this one. Nobody may
- * read or write it, or call flock(2) on it.
+ * read or write it, or call flock(2) on it. Once it was asked for, the journal is
+ * not written anew any more, so it can fill up with threads that have ended; a
+ * lease whose descriptor nobody asked for cannot.
  *
  * @return the descriptor, or -EINVAL for NULL
  *
@@ -168,7 +170,8 @@ RTKVM_API int rtkvm_lease_fd(const struct rtkvm_lease *lease);
  *           lease, and its release tries again.
  *         - -EILSEQ: it has a value now that could not be given back
  *         - -ENOSPC, -EDQUOT, -EFBIG, -EROFS, -EIO: the journal cannot be
- *           written or is full (2 MiB); nothing was changed
+ *           written or is full (2 MiB; what threads had that have ended does not
+ *           count); nothing was changed
  *         - -ENOMEM
  *
  * RT class: set-up. Thread safety: one thread at a time per lease.
@@ -237,6 +240,35 @@ RTKVM_API int rtkvm_lease_set_thread_cpus(struct rtkvm_lease *lease, pid_t tid, 
  * RT class: set-up. Thread safety: one thread at a time per lease.
  */
 RTKVM_API int rtkvm_lease_hold_cstate(struct rtkvm_lease *lease, int32_t max_exit_us);
+
+/**
+ * Name a process that owns the lease as long as it lives, so that the
+ * descriptor may be closed: rtkvm_lease_leave(). Of several targets any keeps
+ * it alive.
+ *
+ * @param lease the lease
+ * @param pid the process; > 0
+ * @return 0, or
+ *         - -EINVAL: lease is NULL, or pid is not positive
+ *         - -ESRCH: no such process
+ *         - -EACCES: /proc hides it (hidepid)
+ *         - -EOPNOTSUPP: the root is made up
+ *         - the journal's errors as in rtkvm_lease_set_knob()
+ *
+ * RT class: set-up. Thread safety: one thread at a time per lease.
+ */
+RTKVM_API int rtkvm_lease_set_target(struct rtkvm_lease *lease, pid_t pid);
+
+/**
+ * Leave a lease to its target or to who has copies of its descriptor: frees
+ * the object and changes nothing. rtkvm_lease_end() gives back one that has a
+ * target.
+ *
+ * @param lease the lease; NULL is ignored
+ *
+ * RT class: set-up. Thread safety: no other thread may use the lease.
+ */
+RTKVM_API void rtkvm_lease_leave(struct rtkvm_lease *lease);
 
 /**
  * Undo all changes of a lease in reverse order, remove its journal, free it.
@@ -312,7 +344,10 @@ RTKVM_API int rtkvm_lease_end(struct rtkvm *rt, const char *name, struct rtkvm_r
  *         report
  *
  * An item is a problem when its owner is gone, when someone else changed what
- * a living lease set, or when it cannot be read.
+ * a living lease set, or when it cannot be read. A lease whose threads are or
+ * were watched (rtkvm_watch_new()) has an item "NAME/watch": verified with the
+ * number of the process that watches, off when none does; then threads made
+ * from now on are not placed. It is a problem when that process was killed.
  *
  * RT class: set-up. Thread safety: any thread and process.
  */

@@ -374,12 +374,55 @@ RTKVM_API int rtkvm_watch_fd(const struct rtkvm_watch *watch);
 RTKVM_API int rtkvm_watch_set_interval(struct rtkvm_watch *watch, unsigned int ms);
 
 /**
+ * Say which role a thread has, when the caller knows it better than its name
+ * does: QMP tells the threads of vCPUs, for instance. Wins over rules, not over
+ * a role that the thread entered itself. Takes effect at the next dispatch, and
+ * ends with the thread.
+ *
+ * @param watch the watch
+ * @param tid the thread, one of the process that is watched
+ * @param role one of RTKVM_ROLE_*
+ * @return 0, or
+ *         - -EINVAL: watch is NULL, or the role unknown
+ *         - -ESRCH: the process has no such thread
+ *         - -EACCES: may not look at it
+ *         - -ENOMEM
+ *
+ * RT class: set-up. Thread safety: one thread at a time per watch.
+ */
+RTKVM_API int rtkvm_watch_set_role(struct rtkvm_watch *watch, pid_t tid, int role);
+
+/**
+ * Real-time from now, for the threads of another process: as
+ * rtkvm_plan_go_realtime(), but the guards are asked about that process (its
+ * user's and its own limits, its cgroup, the CPUs of each of its vCPU threads), no
+ * memory is locked (one process cannot lock another's), and it ends with a
+ * dispatch. What is changed is the lease's.
+ *
+ * @param watch a watch of another process
+ * @param report receives an item per guard, and "threads"; may be NULL; given
+ *        also on error
+ * @return 0, or
+ *         - -EPERM: a guard refused, and nothing was changed
+ *         - -EALREADY: the plan is real-time already
+ *         - -EINVAL: watch is NULL, or of the caller's own process
+ *         - -ESRCH: the process is gone
+ *         - -EACCES, -ENOMEM: its threads cannot be listed
+ *         - those of rtkvm_watch_dispatch(); what was placed is given back by
+ *           the lease
+ *         On error the plan is not real-time.
+ *
+ * RT class: set-up. Thread safety: one thread at a time per watch.
+ */
+RTKVM_API int rtkvm_watch_go_realtime(struct rtkvm_watch *watch, struct rtkvm_report **report);
+
+/**
  * Look at the threads of the process now and place those that are not yet as
  * planned, once the plan is real-time. Those that existed when the call began
  * are placed when it returns, except as below.
  *
- * - A thread that entered a role keeps it; the others have one by their name
- *   (rtkvm_plan_add_rule()). A thread found above its role is lowered to it.
+ * - A thread that entered a role keeps it; the others have one by
+ *   rtkvm_watch_set_role(), or by their name (rtkvm_plan_add_rule()). A thread found above its role is lowered to it.
  *   SCHED_BATCH and SCHED_IDLE count as SCHED_OTHER.
  * - No thread is put above its role. A new thread has its maker's name at
  *   first, so a name that an older thread of the process has as well raises it

@@ -74,31 +74,6 @@ static int move_all(struct rtkvm_cpu_lease *l, bool knobs, bool hold_kernel_thre
 	return ret < 0 ? ret : move_threads(l, hold_kernel_threads);
 }
 
-/* Who owns the lease without a descriptor. */
-static int name_target(struct rtkvm_cpu_lease *l, pid_t target)
-{
-	struct rtkvm_change c = { .kind = RTKVM_CHANGE_TARGET, .tid = target };
-	int ret;
-
-	if (!target)
-		return 0;
-	if (l->rt->made_up)
-		return rtkvm_fail(l->rt, EOPNOTSUPP, l->rt->root, NULL,
-				  "a made-up tree has no processes");
-	ret = rtkvm_thread_start(l->rt, target, &c.start);
-	if (ret < 0)
-		return rtkvm_fail(l->rt, -ret, "target", "name a process that runs",
-				  "no process %d", (int)target);
-	c.before = strdup("-");
-	c.after = strdup("-");
-	if (c.before && c.after)
-		ret = rtkvm_store_add(l->rt, &l->lease->store, &c);
-	else
-		ret = rtkvm_fail(l->rt, ENOMEM, NULL, NULL, "no memory for a record");
-	rtkvm_change_clear(&c);
-	return ret;
-}
-
 static int first_problem(struct rtkvm_cpu_lease *l)
 {
 	const struct cpu_note *note = l->notes;
@@ -123,7 +98,8 @@ static int take_away(struct rtkvm_cpu_lease *l, const struct rtkvm_cpu_request *
 
 	if (ret < 0)
 		return ret;
-	ret = name_target(l, r->target);
+	if (r->target)
+		ret = rtkvm_lease_set_target(l->lease, r->target);
 	if (ret == 0) /* first: it would move them back */
 		ret = cpu_irqbalance_tell(l, others);
 	if (ret == 0)

@@ -48,6 +48,7 @@ bool rtkvm_change_valid(const struct rtkvm_change *c)
 	case RTKVM_CHANGE_RESCTRL:
 		return rtkvm_resctrl_ok(c->after);
 	case RTKVM_CHANGE_TARGET:
+	case RTKVM_CHANGE_WATCH:
 		return c->tid > 0;
 	default:
 		return false;
@@ -119,7 +120,7 @@ bool rtkvm_change_equal(const struct rtkvm_change *c, const char *a, const char 
 bool rtkvm_change_same_target(const struct rtkvm_change *a, const struct rtkvm_change *b)
 {
 	if (a->kind != b->kind || a->kind == RTKVM_CHANGE_HOLD || a->kind == RTKVM_CHANGE_TARGET ||
-	    a->kind == RTKVM_CHANGE_IRQBALANCE)
+	    a->kind == RTKVM_CHANGE_WATCH || a->kind == RTKVM_CHANGE_IRQBALANCE)
 		return false;
 	if (a->kind == RTKVM_CHANGE_KNOB)
 		return a->knob == b->knob && a->index == b->index;
@@ -226,6 +227,9 @@ void rtkvm_change_label(const struct rtkvm_change *c, char out[RTKVM_LABEL_MAX])
 		break;
 	case RTKVM_CHANGE_TARGET:
 		snprintf(out, RTKVM_LABEL_MAX, "target %d", (int)c->tid);
+		break;
+	case RTKVM_CHANGE_WATCH:
+		snprintf(out, RTKVM_LABEL_MAX, "watch");
 		break;
 	default:
 		snprintf(out, RTKVM_LABEL_MAX, "cstate");

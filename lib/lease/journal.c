@@ -15,6 +15,7 @@
  *   SEQ TIME irqbalance ID CPUS *CRC
  *   SEQ TIME resctrl ID CPUS:SCHEMATA *CRC
  *   SEQ TIME target PID:START *CRC
+ *   SEQ TIME watch PID:START *CRC
  *   SEQ TIME undone SEQ *CRC
  *   .
  *
@@ -84,6 +85,19 @@ static const char *const own_words[] = {
 	[RTKVM_CHANGE_RESCTRL] = "resctrl",
 };
 
+/* Those that name a process. */
+static const char *const process_words[] = {
+	[RTKVM_CHANGE_TARGET] = "target",
+	[RTKVM_CHANGE_WATCH] = "watch",
+};
+
+static int process_kind(const char *word)
+{
+	return !strcmp(word, "target") ? RTKVM_CHANGE_TARGET :
+	       !strcmp(word, "watch")  ? RTKVM_CHANGE_WATCH :
+					 0;
+}
+
 /* 0: not one of them. */
 static int own_kind(const char *word)
 {
@@ -121,8 +135,9 @@ size_t rtkvm_journal_format_change(const struct rtkvm_change *c, char out[RTKVM_
 			       own_words[c->kind], start, c->after);
 		break;
 	case RTKVM_CHANGE_TARGET:
-		len = snprintf(out, RTKVM_LINE_MAX, "%u %llu target %d:%llu", c->seq, time,
-			       (int)c->tid, start);
+	case RTKVM_CHANGE_WATCH:
+		len = snprintf(out, RTKVM_LINE_MAX, "%u %llu %s %d:%llu", c->seq, time,
+			       process_words[c->kind], (int)c->tid, start);
 		break;
 	}
 	return seal(out, len);
@@ -252,10 +267,9 @@ static bool parse_own(struct rtkvm_change *c, char **w, int n)
 	static char none[] = "-";
 
 	c->before = c->after = none;
-	if (n == 4 && !strcmp(w[2], "target")) {
-		c->kind = RTKVM_CHANGE_TARGET;
+	c->kind = process_kind(w[2]);
+	if (n == 4 && c->kind)
 		return pair(w[3], &c->tid, &c->start);
-	}
 	if (n != 5 || !number(w[3], UINT64_MAX, &c->start))
 		return false;
 	c->kind = own_kind(w[2]);
@@ -268,7 +282,7 @@ static bool parse_words(struct rtkvm_change *c, char **w, int n)
 {
 	uint64_t a, b;
 
-	if (own_kind(w[2]) || !strcmp(w[2], "target"))
+	if (own_kind(w[2]) || process_kind(w[2]))
 		return parse_own(c, w, n) && rtkvm_change_valid(c);
 	if (!strncmp(w[2], "take-", 5) && strcmp(w[2], "take-sched") != 0) {
 		c->take = true;

@@ -78,7 +78,11 @@ uint64_t rtkvm_lease_id(const struct rtkvm_lease *lease)
 
 int rtkvm_lease_fd(const struct rtkvm_lease *lease)
 {
-	return lease ? lease->store.fd : -EINVAL;
+	if (!lease)
+		return -EINVAL;
+	/* the one thing of a lease that asking changes */
+	((struct rtkvm_lease *)(uintptr_t)lease)->shared = true;
+	return lease->store.fd;
 }
 
 static int fail_change(struct rtkvm *rt, const struct rtkvm_change *c, int err, const char *what)
@@ -197,6 +201,7 @@ static int identify(struct rtkvm_lease *lease, struct rtkvm_change *c)
 {
 	int ret;
 
+	rtkvm_lease_compact(lease);
 	if (lease->rt->made_up)
 		return rtkvm_fail(lease->rt, EOPNOTSUPP, lease->rt->root,
 				  "use a context without the root option",
@@ -361,8 +366,35 @@ static int undo_with_others(struct rtkvm_lease *lease, struct rtkvm_report *repo
 	return ret;
 }
 
+int rtkvm_lease_set_target(struct rtkvm_lease *lease, pid_t pid)
+{
+	struct rtkvm_change c = { .kind = RTKVM_CHANGE_TARGET, .tid = pid };
+	int ret;
+
+	if (!lease || pid <= 0)
+		return rtkvm_fail(lease ? lease->rt : NULL, EINVAL, "rtkvm_lease_set_target", NULL,
+				  lease ? "not the number of a process" : "lease is NULL");
+	if (lease->rt->made_up)
+		return rtkvm_fail(lease->rt, EOPNOTSUPP, lease->rt->root, NULL,
+				  "a made-up tree has no processes");
+	ret = rtkvm_thread_start(lease->rt, pid, &c.start);
+	if (ret < 0)
+		return rtkvm_fail(lease->rt, -ret, "target", "name a process that runs",
+				  "no process %d", (int)pid);
+	c.before = strdup("-");
+	c.after = strdup("-");
+	if (c.before && c.after)
+		ret = rtkvm_store_add(lease->rt, &lease->store, &c);
+	else
+		ret = rtkvm_fail(lease->rt, ENOMEM, NULL, NULL, "no memory for a record");
+	rtkvm_change_clear(&c);
+	return ret;
+}
+
 void rtkvm_lease_leave(struct rtkvm_lease *lease)
 {
+	if (!lease)
+		return;
 	if (lease->cstate_fd >= 0)
 		close(lease->cstate_fd);
 	/* not rtkvm_store_close(), which unlocks: copies of the descriptor stay owners */

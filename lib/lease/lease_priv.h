@@ -44,6 +44,7 @@ enum {
 	RTKVM_CHANGE_TARGET = 7,    /* a process that owns the lease while it lives */
 	RTKVM_CHANGE_IRQBALANCE = 8, /* it was told to keep away from these CPUs */
 	RTKVM_CHANGE_RESCTRL = 9,    /* resctrl group of these CPUs */
+	RTKVM_CHANGE_WATCH = 10,     /* a process that looks after new threads; see watched.c */
 };
 
 /*
@@ -256,6 +257,8 @@ int rtkvm_store_add(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change
 /* The same, not synced yet: then nothing may be changed before rtkvm_store_sync(). */
 int rtkvm_store_add_more(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c);
 int rtkvm_store_sync(struct rtkvm *rt, struct rtkvm_store *s);
+/* The same again, of a record that is in another journal already. */
+int rtkvm_store_add_again(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c);
 void rtkvm_store_undone(struct rtkvm_store *s, struct rtkvm_change *c);
 /* Before the first record is added to a journal that was read: cut its torn tail. */
 void rtkvm_store_mend(struct rtkvm_store *s);
@@ -299,11 +302,11 @@ struct rtkvm_lease {
 	struct rtkvm *rt;
 	int dir_fd;
 	int cstate_fd; /* -1: none */
+	bool shared;   /* its descriptor was asked for: there may be copies */
+	size_t compacted; /* size of the journal when it was written anew, bytes; 0: never */
 	struct rtkvm_store store;
 };
 uint64_t rtkvm_lease_id(const struct rtkvm_lease *lease); /* number of its journal */
-/* Forget it without unlocking it: it is left to who has a copy of the descriptor, or to its target. */
-void rtkvm_lease_leave(struct rtkvm_lease *lease);
 int rtkvm_lease_roll_back(struct rtkvm_lease *lease, struct rtkvm_change *c);
 
 /*
@@ -326,6 +329,16 @@ int rtkvm_lease_apply(struct rtkvm_lease *lease, struct rtkvm_batch_item *items,
 typedef int rtkvm_choose_fn(void *arg, const struct rtkvm_cpus *taken, struct rtkvm_cpus *out);
 int rtkvm_lease_claim(struct rtkvm *rt, const char *name, rtkvm_choose_fn *choose, void *arg,
 		      struct rtkvm_lease **lease);
+
+/*
+ * compact.c: write a journal anew without what needs no undoing any more, when it
+ * has grown. For leases of threads that come and go; quiet, and harmless if it fails.
+ */
+void rtkvm_lease_compact(struct rtkvm_lease *lease);
+
+/* watched.c: the item of a watch (watched.h) in a status; nothing for a lease that never had one. */
+void rtkvm_lease_watch_status(struct rtkvm *rt, const struct rtkvm_journal *j, bool here,
+			      struct rtkvm_report *report);
 
 /* restore.c: with the lock of the directory held. */
 int rtkvm_restore_found(struct rtkvm *rt, struct rtkvm_scan *scan, struct rtkvm_report *report);

@@ -17,6 +17,8 @@ static void add_change(struct rtkvm *rt, struct rtkvm_report *report, const char
 	char now[RTKVM_VALUE_MAX] = "", before[128], after[128], shown[128];
 	int ret;
 
+	if (c->kind == RTKVM_CHANGE_WATCH)
+		return; /* of the lease as a whole */
 	rtkvm_change_label(c, label);
 	snprintf(full, sizeof(full), "%s/%s", lease, label);
 	if (c->kind == RTKVM_CHANGE_HOLD) {
@@ -68,6 +70,8 @@ static void add_lease(struct rtkvm *rt, struct rtkvm_report *report, const struc
 		rtkvm_report_add(report, j->owner.name, RTKVM_STATE_OFF, true,
 				 "its owner (pid %d) is gone: run rtkvm restore",
 				 (int)j->owner.pid);
+	if (live)
+		rtkvm_lease_watch_status(rt, j, j->owner.pidns == pidns, report);
 	for (size_t i = 0; i < j->count; i++)
 		if (!j->changes[i].undone)
 			add_change(rt, report, j->owner.name, &j->changes[i], live,

@@ -169,7 +169,6 @@ static int add(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c, 
 	int ret;
 
 	c->seq = s->journal.next_seq;
-	c->time = rtkvm_boottime();
 	len = rtkvm_journal_format_change(c, line);
 	/* half of it is for the records of undoing */
 	if (!len || s->size + len > RTKVM_JOURNAL_MAX / 2)
@@ -190,10 +189,17 @@ static int add(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c, 
 
 int rtkvm_store_add(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c)
 {
+	c->time = rtkvm_boottime();
 	return add(rt, s, c, true);
 }
 
 int rtkvm_store_add_more(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c)
+{
+	c->time = rtkvm_boottime();
+	return add(rt, s, c, false);
+}
+
+int rtkvm_store_add_again(struct rtkvm *rt, struct rtkvm_store *s, struct rtkvm_change *c)
 {
 	return add(rt, s, c, false);
 }

@@ -103,6 +103,7 @@ static bool ends_alone(const struct step *s)
 	int kind = s->change->kind;
 
 	return kind == RTKVM_CHANGE_HOLD || kind == RTKVM_CHANGE_TARGET ||
+	       kind == RTKVM_CHANGE_WATCH ||
 	       (kind == RTKVM_CHANGE_CLAIM && geteuid() != 0 && !s->rt->made_up);
 }
 

@@ -111,12 +111,13 @@ static void dispatch_task(struct dispatch *d, const struct rtkvm_task *task)
 {
 	struct rtkvm_plan *plan = d->watch->plan;
 	struct plan_thread *t = entry_of(d, task);
-	int role, ret;
+	int known, role, ret;
 
 	if (t)
 		t->seen = d->watch->looks;
-	role = t && t->entered ? t->role : plan_role_by_name(plan, task->comm);
-	if (!(t && t->entered) && too_early(d, task, role))
+	known = t && t->entered ? t->role : plan_watch_assigned(d->watch, task);
+	role = known >= 0 ? known : plan_role_by_name(plan, task->comm);
+	if (known < 0 && too_early(d, task, role))
 		return;
 	if (!t)
 		t = new_entry(d, task, role);

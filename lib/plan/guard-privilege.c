@@ -122,6 +122,59 @@ static bool may_lock(struct rtkvm_plan *plan, struct plan_finding *found)
 	return false;
 }
 
+/* The soft limit of another process; false: cannot be read. */
+static bool limit_of(struct rtkvm *rt, pid_t pid, unsigned long long *priority)
+{
+	static const char key[] = "Max realtime priority";
+	char path[64], text[4096], *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/limits", pid);
+	if (rtkvm_file_read_quiet(rt, path, text, sizeof(text)) < 0)
+		return false;
+	line = strstr(text, key);
+	if (!line)
+		return false;
+	*priority = ULLONG_MAX;
+	line += strlen(key);
+	line += strspn(line, " ");
+	return !strncmp(line, "unlimited", 9) || sscanf(line, "%18llu", priority) == 1;
+}
+
+/* Of another's threads the kernel asks for its user and its limit, not for ours. */
+static int ask_other(const struct plan_facts *facts, int top, struct plan_finding *found)
+{
+	struct rtkvm *rt = facts->plan->rt;
+	pid_t pid = facts->other->pid;
+	unsigned long long limit;
+	char file[64];
+
+	snprintf(file, sizeof(file), "/proc/%d/cgroup", pid);
+	if (!cgroup_may(rt, file, found))
+		return PLAN_GUARD_OBJECTS;
+	if (has_capability(rt, CAP_SYS_NICE)) {
+		snprintf(found->reason, sizeof(found->reason),
+			 "may run threads of process %d at priority %d", pid, top);
+		return PLAN_GUARD_FINE;
+	}
+	if (!limit_of(rt, pid, &limit)) {
+		snprintf(found->reason, sizeof(found->reason), "cannot read /proc/%d/limits", pid);
+		return PLAN_GUARD_UNKNOWN;
+	}
+	if (limit >= (unsigned long long)top) {
+		snprintf(found->reason, sizeof(found->reason),
+			 "the RLIMIT_RTPRIO of process %d allows priority %d to its user", pid, top);
+		return PLAN_GUARD_FINE;
+	}
+	snprintf(found->reason, sizeof(found->reason),
+		 "priority %d needs CAP_SYS_NICE, or an RLIMIT_RTPRIO of %d of process %d, which is "
+		 "%llu", top, top, pid, limit);
+	snprintf(found->remedy, sizeof(found->remedy),
+		 "run this as root, or start that process with rtprio %d in limits.conf "
+		 "(LimitRTPRIO=%d of systemd), or: prlimit --rtprio=%d --pid %d, as root", top, top,
+		 top, pid);
+	return PLAN_GUARD_OBJECTS;
+}
+
 int plan_guard_privilege(const struct plan_facts *facts, struct plan_finding *found)
 {
 	struct rtkvm_plan *plan = facts->plan;
@@ -133,6 +186,8 @@ int plan_guard_privilege(const struct plan_facts *facts, struct plan_finding *fo
 		if (priority > top)
 			top = priority;
 	}
+	if (top && facts->other)
+		return ask_other(facts, top, found);
 	if (top && (!plan_guard_may_raise(plan, top, NULL, found) || !may_lock(plan, found)))
 		return PLAN_GUARD_OBJECTS;
 	if (top)

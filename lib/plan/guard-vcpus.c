@@ -66,6 +66,8 @@ static bool pinned_fit(const struct plan_facts *facts)
 	unsigned int n = 0;
 	bool fits;
 
+	if (facts->other)
+		return all_match(facts->other->sets, facts->other->count);
 	if (plan->cpus[RTKVM_ROLE_VCPU] || plan->rt->made_up || !facts->vcpus)
 		return true;
 	sets = malloc(facts->vcpus * sizeof(*sets));

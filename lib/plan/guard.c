@@ -4,6 +4,7 @@
  * follows. The guards themselves are in guard-*.c.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,12 +50,14 @@ bool plan_status_value(const char *status, const char *key, char *value, size_t 
 	return false;
 }
 
-static bool process_cpus(struct rtkvm *rt, struct rtkvm_cpus *cpus)
+static bool process_cpus(const struct plan_facts *facts, struct rtkvm_cpus *cpus)
 {
-	char status[8192], list[RTKVM_CPULIST_TEXT];
+	char status[8192], list[RTKVM_CPULIST_TEXT], path[64] = "/proc/self/status";
 
 	rtkvm_cpus_clear(cpus);
-	if (rtkvm_file_read_quiet(rt, "/proc/self/status", status, sizeof(status)) < 0)
+	if (facts->other)
+		snprintf(path, sizeof(path), "/proc/%d/status", facts->other->pid);
+	if (rtkvm_file_read_quiet(facts->plan->rt, path, status, sizeof(status)) < 0)
 		return false;
 	return plan_status_value(status, "Cpus_allowed_list", list, sizeof(list)) &&
 	       rtkvm_cpus_parse_list(list, cpus, NULL) == 0;
@@ -83,7 +86,16 @@ static void vcpu_cpus(struct plan_facts *facts)
 	const struct plan_thread *t = NULL;
 	unsigned int entered = 0;
 
-	facts->cpus_known = process_cpus(plan->rt, &facts->process);
+	facts->cpus_known = process_cpus(facts, &facts->process);
+	if (facts->other) {
+		facts->vcpus = facts->other->count;
+		for (unsigned int i = 0; i < facts->other->count; i++)
+			for (unsigned int w = 0; w < RTKVM_CPULIST_WORDS; w++)
+				facts->cpus.bits[w] |= facts->other->sets[i].bits[w];
+		if (!facts->other->count)
+			facts->cpus = facts->process;
+		return;
+	}
 	while ((t = plan_threads_next(&plan->threads, t))) {
 		entered += plan_spins(t);
 		facts->dedicated += t->role == RTKVM_ROLE_VCPU && t->dedicated;
@@ -138,12 +150,19 @@ static int judge(struct rtkvm_plan *plan, unsigned int i, int verdict,
 
 int plan_guards(struct rtkvm_plan *plan, unsigned int vcpus, struct rtkvm_report *report)
 {
+	return plan_guards_of(plan, NULL, vcpus, report);
+}
+
+int plan_guards_of(struct rtkvm_plan *plan, const struct plan_other *other, unsigned int vcpus,
+		   struct rtkvm_report *report)
+{
 	struct plan_facts *facts = calloc(1, sizeof(*facts));
 	bool refused = false;
 
 	if (!facts)
 		return rtkvm_fail(plan->rt, ENOMEM, NULL, NULL, "no memory to ask the guards");
 	facts->plan = plan;
+	facts->other = other;
 	facts->vcpus = vcpus;
 	facts->vcpu = plan_spec_role(&plan->spec, RTKVM_ROLE_VCPU);
 	vcpu_cpus(facts);

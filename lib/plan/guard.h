@@ -22,9 +22,17 @@ enum {
 	PLAN_GUARD_UNKNOWN /* the facts cannot be read */
 };
 
+/* Another process that the plan is for, and the CPUs of each of its vCPU threads. */
+struct plan_other {
+	pid_t pid;
+	struct rtkvm_cpus *sets;
+	unsigned int count;
+};
+
 /* What all guards look at. */
 struct plan_facts {
 	struct rtkvm_plan *plan;
+	const struct plan_other *other; /* NULL: the own process */
 	unsigned int vcpus;         /* vCPU threads that there are or will be, but for: */
 	unsigned int dedicated;     /* those whose guests run on dedicated CPUs, and which sleep */
 	bool cpus_known;
@@ -47,6 +55,13 @@ bool plan_guard_none_spins(const struct plan_facts *facts, struct plan_finding *
 /* May this process make a thread (NULL: any of its) real-time? If not, why. */
 bool plan_guard_may_raise(struct rtkvm_plan *plan, int priority, const struct plan_thread *thread,
 			  struct plan_finding *found);
+
+/*
+ * An item per guard, as plan_guards(), about another process (NULL: the own one, for
+ * so many vCPUs). -EPERM, with the error recorded, if one refuses.
+ */
+int plan_guards_of(struct rtkvm_plan *plan, const struct plan_other *other, unsigned int vcpus,
+		   struct rtkvm_report *report);
 
 /*
  * Value of a "Key:\tvalue" line of /proc/PID/status, copied without blanks

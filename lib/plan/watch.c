@@ -18,6 +18,7 @@
 
 #include "core/file.h"
 #include "guard.h"
+#include "lease/watched.h"
 #include "watch.h"
 
 #define INTERVAL_MS 100
@@ -117,9 +118,16 @@ int rtkvm_watch_new(struct rtkvm_plan *plan, pid_t pid, struct rtkvm_lease *leas
 	rtkvm_task_start(watch->pid, watch->pid, &watch->start);
 	ret = open_fds(watch);
 	if (ret < 0) {
+		watch->lease = NULL;
 		rtkvm_watch_free(watch);
 		return rtkvm_fail(plan->rt, -ret, "rtkvm_watch_new", rtkvm_remedy_for(-ret),
 				  "cannot make its descriptors: %s", strerror(-ret));
+	}
+	ret = watch->lease ? rtkvm_lease_watch_begin(watch->lease) : 0;
+	if (ret < 0) {
+		watch->lease = NULL;
+		rtkvm_watch_free(watch);
+		return ret;
 	}
 	*out = watch;
 	return 0;
@@ -149,10 +157,87 @@ int rtkvm_watch_set_interval(struct rtkvm_watch *watch, unsigned int ms)
 	return arm(watch, ms);
 }
 
+static struct plan_assigned *assigned_to(const struct rtkvm_watch *watch, pid_t tid)
+{
+	for (size_t i = 0; i < watch->assigned_count; i++)
+		if (watch->assigned[i].tid == tid)
+			return &watch->assigned[i];
+	return NULL;
+}
+
+int plan_watch_assigned(const struct rtkvm_watch *watch, const struct rtkvm_task *task)
+{
+	const struct plan_assigned *a = task->kthread ? NULL : assigned_to(watch, task->tid);
+
+	return a && a->start == task->start ? a->role : -1;
+}
+
+/* Drop those that ended, when the table is full: AIO workers come and go. */
+static void forget_assigned(struct rtkvm_watch *watch)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < watch->assigned_count; i++) {
+		const struct plan_assigned *a = &watch->assigned[i];
+		struct rtkvm_task task;
+
+		if (rtkvm_task_read(watch->plan->rt, watch->pid, a->tid, &task) == 0 &&
+		    task.start == a->start)
+			watch->assigned[kept++] = *a;
+	}
+	watch->assigned_count = kept;
+}
+
+static struct plan_assigned *assigned_new(struct rtkvm_watch *watch)
+{
+	struct plan_assigned *more;
+
+	if (watch->assigned_count == watch->assigned_room)
+		forget_assigned(watch);
+	if (watch->assigned_count * 2 >= watch->assigned_room) {
+		size_t room = watch->assigned_room ? watch->assigned_room * 2 : 32;
+
+		more = realloc(watch->assigned, room * sizeof(*more));
+		if (!more)
+			return NULL;
+		watch->assigned = more;
+		watch->assigned_room = room;
+	}
+	return &watch->assigned[watch->assigned_count++];
+}
+
+int rtkvm_watch_set_role(struct rtkvm_watch *watch, pid_t tid, int role)
+{
+	struct plan_assigned *a;
+	struct rtkvm_task task;
+	int ret;
+
+	if (!watch || !plan_role_known(role))
+		return rtkvm_fail(watch ? watch->plan->rt : NULL, EINVAL, "rtkvm_watch_set_role",
+				  "use one of RTKVM_ROLE_*", watch ? "unknown role %d" :
+								     "watch is NULL (role %d)", role);
+	ret = tid > 0 ? rtkvm_task_read(watch->plan->rt, watch->pid, tid, &task) : -ESRCH;
+	if (ret < 0)
+		return rtkvm_fail(watch->plan->rt, -ret, "rtkvm_watch_set_role",
+				  rtkvm_remedy_for(-ret), "process %d has no thread %d that can be "
+				  "looked at", watch->pid, tid);
+	plan_lock(watch->plan);
+	a = assigned_to(watch, tid);
+	if (!a)
+		a = assigned_new(watch);
+	if (a)
+		*a = (struct plan_assigned){ .tid = tid, .start = task.start, .role = role };
+	plan_unlock(watch->plan);
+	return a ? 0 : rtkvm_fail(watch->plan->rt, ENOMEM, NULL, NULL, "no memory for a role");
+}
+
 void rtkvm_watch_free(struct rtkvm_watch *watch)
 {
 	if (!watch)
 		return;
+	if (watch->lease && watch->owner == getpid())
+		rtkvm_lease_watch_end(watch->lease);
+	free(watch->assigned);
 	if (watch->pid_fd >= 0)
 		close(watch->pid_fd);
 	if (watch->timer_fd >= 0)

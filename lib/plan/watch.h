@@ -40,6 +40,13 @@ struct plan_look {
 	unsigned int known_looks; /* since all were read */
 };
 
+/* What a caller knows of a thread: wins over names. */
+struct plan_assigned {
+	pid_t tid;
+	uint64_t start;
+	int role;
+};
+
 struct rtkvm_watch {
 	struct rtkvm_plan *plan;
 	struct rtkvm_lease *lease;
@@ -53,7 +60,13 @@ struct rtkvm_watch {
 	unsigned int looks;
 	struct plan_look look;
 	struct plan_threads foreign; /* threads of another process */
+	struct plan_assigned *assigned;
+	size_t assigned_count;
+	size_t assigned_room;
 };
+
+/* The role that the caller gave this thread; -1: none. */
+int plan_watch_assigned(const struct rtkvm_watch *watch, const struct rtkvm_task *task);
 
 /* Let the descriptor become readable after so many ms, if that is sooner. */
 void plan_watch_hurry(struct rtkvm_watch *watch, unsigned int ms);
