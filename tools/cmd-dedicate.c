@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cmd.h"
+#include "cpu-args.h"
 
 struct arguments {
 	struct rtkvm_cpu_request request;
@@ -26,81 +26,10 @@ struct arguments {
 
 static volatile sig_atomic_t child;
 
-static bool number(const char *text, int max, int *value)
-{
-	char *end;
-	long v;
-
-	if (text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	v = strtol(text, &end, 10);
-	if (errno || *end || v > max)
-		return false;
-	*value = (int)v;
-	return true;
-}
-
-static bool read_mode(const char *text, int32_t *mode)
-{
-	static const char *const names[] = { "best", "affinity", "partition", "offline" };
-
-	for (int i = 0; i < 4; i++)
-		if (!strcmp(text, names[i])) {
-			*mode = i;
-			return true;
-		}
-	return false;
-}
-
-static bool read_flag(const char *text, struct arguments *a)
-{
-	static const struct {
-		const char *name;
-		uint32_t flag;
-	} flags[] = {
-		{ "--whole-cores", RTKVM_CPU_WHOLE_CORES }, { "--cpu0", RTKVM_CPU_CPU0 },
-		{ "--one-cache", RTKVM_CPU_ONE_CACHE },	    { "--strict", RTKVM_CPU_STRICT },
-		{ "--no-fair-server", RTKVM_CPU_NO_FAIR_SERVER },
-		{ "--allow-cstates", RTKVM_CPU_ALLOW_CSTATES }, { "--hotplug", RTKVM_CPU_HOTPLUG },
-	};
-
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (!strcmp(text, flags[i].name)) {
-			a->request.flags |= flags[i].flag;
-			return true;
-		}
-	return false;
-}
-
-/* An option with a value; false: not one, or not a value for it. */
-static bool read_value(const char *name, const char *value, struct arguments *a)
-{
-	int v;
-
-	if (!strcmp(name, "--cpus"))
-		a->request.cpus = value;
-	else if (!strcmp(name, "--name"))
-		a->request.name = value;
-	else if (!strcmp(name, "--schemata"))
-		a->request.schemata = value;
-	else if (!strcmp(name, "--near-device"))
-		a->request.near_device = value;
-	else if (!strcmp(name, "--mode"))
-		return read_mode(value, &a->request.mode);
-	else if (!strcmp(name, "--count") && number(value, 8191, &v))
-		a->request.count = (uint32_t)v;
-	else if (!strcmp(name, "--node") && number(value, 1023, &v))
-		a->request.node = v;
-	else if (!strcmp(name, "--target") && number(value, INT32_MAX, &v) && v > 0)
-		a->request.target = v;
-	else
-		return false;
-	return true;
-}
-
 static int read_arguments(struct arguments *a, struct cmd_options *opt, int argc, char **argv)
 {
+	int target = 0, words;
+
 	rtkvm_cpu_request_init(&a->request, sizeof(a->request));
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--")) {
@@ -115,13 +44,15 @@ static int read_arguments(struct arguments *a, struct cmd_options *opt, int argc
 			a->claim = true;
 		else if (!strcmp(argv[i], "--quiet"))
 			a->quiet = true;
-		else if (read_flag(argv[i], a))
-			continue;
-		else if (i + 1 < argc && read_value(argv[i], argv[i + 1], a))
+		else if (!strcmp(argv[i], "--target") && i + 1 < argc &&
+			 cmd_number(argv[i + 1], INT32_MAX, &target) && target > 0)
 			i++;
+		else if ((words = cpu_args_take(&a->request, argc - i, argv + i)) > 0)
+			i += words - 1;
 		else
 			return cmd_usage("dedicate does not know \"%s\", or not its value", argv[i]);
 	}
+	a->request.target = target;
 	if (!a->command == !a->request.target || (a->command && !*a->command))
 		return cmd_usage("dedicate takes either --target PID or -- COMMAND");
 	if (a->claim && (a->request.mode != RTKVM_CPU_OFFLINE || !a->command))
