@@ -247,6 +247,8 @@ int rtkvm_boot_id(struct rtkvm *rt, char out[37]);
 uint64_t rtkvm_pidns(void); /* inode of the caller's pid namespace; 0: not known */
 /* Is nobody left in that one? Known in the host's only; false also when it cannot be known. */
 bool rtkvm_pidns_gone(struct rtkvm *rt, uint64_t pidns);
+/* Does this process only wait to be reaped? Then it is nobody, however long that takes. */
+bool rtkvm_zombie(struct rtkvm *rt, pid_t pid);
 
 /* store.c */
 uint64_t rtkvm_boottime(void);

@@ -48,6 +48,14 @@ static bool is_dead(const char *text)
 	return state && threads && (*state == 'Z' || *state == 'X') && atoi(threads) <= 1;
 }
 
+bool rtkvm_zombie(struct rtkvm *rt, pid_t pid)
+{
+	char path[64], text[STATUS_SIZE];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	return rtkvm_file_read_quiet(rt, path, text, sizeof(text)) > 0 && is_dead(text);
+}
+
 /*
  * Whose namespace it is may be asked by who may trace it; but anybody is told its
  * number in each namespace from this one down to its own. With one number it is in

@@ -142,7 +142,8 @@ static bool target_lives(struct rtkvm *rt, const struct rtkvm_journal *j)
 			continue;
 		if (j->owner.pidns != rtkvm_pidns() ?
 			    !rtkvm_pidns_gone(rt, j->owner.pidns) :
-			    rtkvm_thread_start(rt, c->tid, &start) == 0 && start == c->start)
+			    rtkvm_thread_start(rt, c->tid, &start) == 0 && start == c->start &&
+				    !rtkvm_zombie(rt, c->tid))
 			return true;
 	}
 	return false;

@@ -61,7 +61,8 @@ void rtkvm_lease_watch_status(struct rtkvm *rt, const struct rtkvm_journal *j, b
 	if (c && !here)
 		rtkvm_report_add(report, feature, RTKVM_STATE_UNVERIFIABLE, false,
 				 "by a process of another pid namespace");
-	else if (c && rtkvm_thread_start(rt, c->tid, &start) == 0 && start == c->start)
+	else if (c && rtkvm_thread_start(rt, c->tid, &start) == 0 && start == c->start &&
+		 !rtkvm_zombie(rt, c->tid))
 		rtkvm_report_add(report, feature, RTKVM_STATE_VERIFIED, false,
 				 "by process %d", (int)c->tid);
 	else if (c)
