@@ -22,16 +22,20 @@ struct cmd_options {
 	bool json;
 	int verbose;
 	bool made_up; /* the root is not "/" */
+	const char *only; /* of a report: this lease and what is of it; NULL: all */
 	bool warnings_pass; /* problems in a report are for people; refusals count */
 };
 
 /* argv[0] is the subcommand's name. Each gives an exit status. */
+int cmd_attach(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 int cmd_dedicate(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
+int cmd_detach(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 int cmd_doctor(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 int cmd_latency(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 int cmd_plan(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 int cmd_release(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 int cmd_restore(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
+int cmd_run(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 int cmd_status(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 
 /* "rtkvm: ..." with the library's last error; CMD_ERROR. */

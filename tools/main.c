@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
+#include "attach.h"
 
 struct command {
 	const char *name;
 	int (*run)(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv);
 	const char *help;
-	const char *usage; /* what follows its name, and its options */
+	const char *usage; /* what follows its name, and its options; %s: those of attach */
 };
 
 static int cmd_version(struct rtkvm *rt, const struct cmd_options *opt, int argc, char **argv)
@@ -66,6 +66,15 @@ static const struct command commands[] = {
 	  "  --pin                run the command on the CPUs\n"
 	  "  --quiet              no report\n"
 	  "  --json               the report as JSON\n" },
+	{ "run", cmd_run, "start a VMM that is real-time",
+	  "[OPTION...] -- COMMAND...\n\n%s"
+	  "  --user NAME          run the command as that user\n"
+	  "  --pidfile FILE       of a command that becomes a daemon\n"
+	  "  --delay S            place threads so many seconds after the start\n" },
+	{ "attach", cmd_attach, "make a VMM real-time that runs already",
+	  "--qmp SOCKET | --pid PID [OPTION...]\n\n%s" },
+	{ "detach", cmd_detach, "give back what run or attach did to a VMM",
+	  "NAME | --pid PID | --qmp SOCKET\n" },
 	{ "release", cmd_release, "give back a lease that a process owns by name",
 	  "NAME [--json]\n" },
 	{ "status", cmd_status, "what is leased now; changes nothing", "[--json]\n" },
@@ -131,6 +140,19 @@ bool cmd_no_arguments(struct cmd_options *opt, int argc, char **argv)
 		opt->json = true;
 	}
 	return true;
+}
+
+static void print_usage(const struct command *command)
+{
+	const char *shared = strstr(command->usage, "%s");
+
+	printf("usage: rtkvm %s ", command->name);
+	if (shared)
+		printf("%.*s%s%s", (int)(shared - command->usage), command->usage, attach_args_help,
+		       shared + 2);
+	else
+		printf("%s", command->usage);
+	printf("\n%s; see rtkvm(1)\n", command->help);
 }
 
 static void log_line(int level, const char *message, void *arg)
@@ -219,8 +241,7 @@ int main(int argc, char **argv)
 	if (!command)
 		return cmd_usage("no command \"%s\"", argv[optind]);
 	if (wants_help(argc - optind, argv + optind)) {
-		printf("usage: rtkvm %s %s\n%s; see rtkvm(1)\n", command->name, command->usage,
-		       command->help);
+		print_usage(command);
 		return CMD_OK;
 	}
 	return run(command, &options, &opt, argc - optind, argv + optind);

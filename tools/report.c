@@ -8,25 +8,53 @@
 
 #include "cmd.h"
 
-static int widest(const struct rtkvm_report *report)
+/* The next item that is asked for. */
+static const struct rtkvm_report_item *next(const struct cmd_options *opt,
+					    const struct rtkvm_report *report,
+					    const struct rtkvm_report_item *item)
+{
+	size_t len = opt->only ? strlen(opt->only) : 0;
+
+	while ((item = rtkvm_report_next(report, item))) {
+		const char *feature = rtkvm_report_item_feature(item);
+
+		if (!len || (!strncmp(feature, opt->only, len) &&
+			     (!feature[len] || feature[len] == '/')))
+			break;
+	}
+	return item;
+}
+
+static size_t problems(const struct cmd_options *opt, const struct rtkvm_report *report)
+{
+	const struct rtkvm_report_item *item = NULL;
+	size_t count = 0;
+
+	while ((item = next(opt, report, item)))
+		count += (size_t)rtkvm_report_item_problem(item);
+	return count;
+}
+
+static int widest(const struct cmd_options *opt, const struct rtkvm_report *report)
 {
 	const struct rtkvm_report_item *item = NULL;
 	size_t width = 0;
 
-	while ((item = rtkvm_report_next(report, item)))
+	while ((item = next(opt, report, item)))
 		if (strlen(rtkvm_report_item_feature(item)) > width)
 			width = strlen(rtkvm_report_item_feature(item));
 	return (int)width;
 }
 
-static void print_text(const struct rtkvm_report *report, const char *nothing)
+static void print_text(const struct cmd_options *opt, const struct rtkvm_report *report,
+		       const char *nothing)
 {
 	const struct rtkvm_report_item *item = NULL;
-	int width = widest(report);
+	int width = widest(opt, report);
 
-	if (!rtkvm_report_count(report))
+	if (!next(opt, report, NULL))
 		printf("%s\n", nothing);
-	while ((item = rtkvm_report_next(report, item)))
+	while ((item = next(opt, report, item)))
 		printf("%s %-*s  %-12s  %s\n", rtkvm_report_item_problem(item) ? "!" : " ", width,
 		       rtkvm_report_item_feature(item),
 		       rtkvm_report_state_name(rtkvm_report_item_state(item)),
@@ -48,18 +76,19 @@ static struct json_object *item_json(const struct rtkvm_report_item *item)
 	return o;
 }
 
-static void print_json(const struct rtkvm_report *report, const char *command, int status)
+static void print_json(const struct cmd_options *opt, const struct rtkvm_report *report,
+		       const char *command, int status)
 {
 	const struct rtkvm_report_item *item = NULL;
 	struct json_object *top = json_object_new_object();
 	struct json_object *items = json_object_new_array();
 
-	while ((item = rtkvm_report_next(report, item)))
+	while ((item = next(opt, report, item)))
 		json_object_array_add(items, item_json(item));
 	json_object_object_add(top, "command", json_object_new_string(command));
 	json_object_object_add(top, "status", json_object_new_int(status));
 	json_object_object_add(top, "problems",
-			       json_object_new_int((int)rtkvm_report_problems(report)));
+			       json_object_new_int((int)problems(opt, report)));
 	json_object_object_add(top, "items", items);
 	printf("%s\n", json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY |
 								   JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -69,15 +98,15 @@ static void print_json(const struct rtkvm_report *report, const char *command, i
 int cmd_report(const struct cmd_options *opt, const char *command, int ret,
 	       struct rtkvm_report *report, const char *nothing)
 {
-	bool problems = rtkvm_report_problems(report) && !opt->warnings_pass;
-	int status = problems || ret < 0 ? CMD_ATTENTION : CMD_OK;
+	bool bad = problems(opt, report) && !opt->warnings_pass;
+	int status = bad || ret < 0 ? CMD_ATTENTION : CMD_OK;
 
 	if (!report)
 		return cmd_fail();
 	if (opt->json)
-		print_json(report, command, status);
+		print_json(opt, report, command, status);
 	else
-		print_text(report, nothing);
+		print_text(opt, report, nothing);
 	if (ret < 0)
 		cmd_fail();
 	rtkvm_report_free(report);
