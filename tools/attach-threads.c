@@ -340,20 +340,29 @@ static void ask_qmp(struct attachment *a)
 	json_object_put(threads);
 }
 
-/* Without names AIO workers cannot be told from helpers. */
+static const char *name_of(const struct attach_thread *threads, size_t count, pid_t tid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (threads[i].tid == tid)
+			return threads[i].comm;
+	return "";
+}
+
+/* A vCPU called like the main loop has no name of its own; so AIO workers have none either. */
 static void complain_unnamed(struct attachment *a, const struct attach_thread *threads, size_t count)
 {
-	size_t same = 0;
+	const char *name = name_of(threads, count, a->pid);
+	bool same = false;
 
-	for (size_t i = 1; i < count; i++)
-		same += !strcmp(threads[i].comm, threads[0].comm);
-	if (a->unnamed || count < 3 || same < count - 1 ||
-	    attach_role_of(a->options, threads[0].comm, true) >= 0)
+	for (size_t i = 0; i < a->vcpu_count; i++)
+		same = same || (a->vcpus[i].tid != a->pid &&
+				!strcmp(name, name_of(threads, count, a->vcpus[i].tid)));
+	if (!same || a->unnamed || attach_role_of(a->options, name, true) >= 0)
 		return;
 	a->unnamed = true;
-	fprintf(stderr, "rtkvm: all threads of process %d are called \"%s\": AIO workers count as "
-			"helpers; start QEMU with -name NAME,debug-threads=on, or give "
-			"--rule \"%s=aio\"\n", a->pid, threads[0].comm, threads[0].comm);
+	fprintf(stderr, "rtkvm: threads of process %d have no names of their own, so AIO workers "
+			"count as helpers; start QEMU with -name NAME,debug-threads=on, or give "
+			"--rule \"%s=aio\"\n", a->pid, name);
 }
 
 int attach_roles(struct attachment *a)

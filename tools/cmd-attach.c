@@ -94,10 +94,12 @@ static int attach(struct attachment *a, const struct cmd_options *opt)
 		status = attach_roles(a);
 	if (status == CMD_OK)
 		status = attach_go(a);
-	if (status == CMD_OK)
-		status = attach_settle(a);
-	if (status == CMD_OK && watch)
+	if (status == CMD_OK && !watch)
+		return attach_settle(a);
+	if (status == CMD_OK) {
+		(void)attach_update(a); /* if it has ended, that is seen again */
 		attach_show(a, opt, "attach");
+	}
 	return status;
 }
 

@@ -37,7 +37,7 @@ is() {
 	fi
 }
 
-echo 1..43
+echo 1..46
 expect 0 '^usage:' 'help' "$rtkvm" --help
 expect 0 '^rtkvm [0-9.]* (library' 'version' "$rtkvm" version
 expect 0 '^rtkvm [0-9.]* (library' '--version' "$rtkvm" --version
@@ -47,7 +47,7 @@ expect 2 'unrecognized' 'unknown option' "$rtkvm" --frobnicate
 expect 2 'does not know "now"' 'argument too many' "$rtkvm" restore now
 expect 2 '/no/such/tree' 'root that is not there' "$rtkvm" --root /no/such/tree status
 expect 2 'absolute' 'state directory that is not absolute' "$rtkvm" --state-dir x status
-for command in doctor plan dedicate release status restore latency version; do
+for command in doctor plan dedicate run attach detach release status restore latency version; do
 	expect 0 "^usage: rtkvm $command" "$command --help" "$rtkvm" "$command" --help
 done
 expect 0 '^usage: rtkvm plan' 'help after other arguments' "$rtkvm" plan maxprio=80 -h
