@@ -455,6 +455,72 @@ START_TEST(another_process)
 }
 END_TEST
 
+/* Roles by number win over names, and the guards look at that process. */
+START_TEST(another_process_by_number)
+{
+	struct rtkvm_watch *other, *own;
+	struct rtkvm_report *report;
+	struct rtkvm_lease *lease;
+	struct rtkvm_options opt;
+	unsigned int placed;
+	int told[2], status;
+	pid_t pid, aio;
+
+	if (!may_fifo(5))
+		SKIP_TEST(NO_FIFO);
+	ck_assert_int_eq(pipe(told), 0);
+	pid = start_process(told[1]);
+	ck_assert_int_eq(read(told[0], &aio, sizeof(aio)), sizeof(aio));
+	rtkvm_options_init(&opt, sizeof(opt));
+	opt.state_dir = test_tmpdir();
+	ck_assert_int_eq(rtkvm_new(&opt, &rt), 0);
+	ck_assert_int_eq(rtkvm_plan_parse(rt, "maxprio=5,aioprio=2", &plan), 0);
+	ck_assert_int_eq(rtkvm_plan_add_rule(plan, "aio-*", RTKVM_ROLE_AIO), 0);
+	ck_assert_msg(rtkvm_lease_new(rt, "watch", &lease) == 0, "%s", rtkvm_last_error());
+	ck_assert_int_eq(rtkvm_watch_new(plan, pid, lease, &other), 0);
+	ck_assert_int_eq(rtkvm_watch_new(plan, 0, NULL, &own), 0);
+	ck_assert_int_eq(rtkvm_watch_go_realtime(NULL, NULL), -EINVAL);
+	ck_assert_int_eq(rtkvm_watch_go_realtime(own, NULL), -EINVAL);
+	rtkvm_watch_free(own);
+	ck_assert_int_eq(rtkvm_watch_set_role(NULL, aio, RTKVM_ROLE_VCPU), -EINVAL);
+	ck_assert_int_eq(rtkvm_watch_set_role(other, aio, RTKVM_ROLE_COUNT), -EINVAL);
+	ck_assert_int_eq(rtkvm_watch_set_role(other, getpid(), RTKVM_ROLE_VCPU), -ESRCH);
+	ck_assert_int_eq(rtkvm_watch_set_role(other, 0, RTKVM_ROLE_VCPU), -ESRCH);
+
+	/* two vCPUs on one CPU are refused, and nothing is changed */
+	ck_assert_int_eq(rtkvm_lease_set_thread_cpus(lease, pid, "0"), 0);
+	ck_assert_int_eq(rtkvm_lease_set_thread_cpus(lease, aio, "0"), 0);
+	ck_assert_int_eq(rtkvm_watch_set_role(other, pid, RTKVM_ROLE_VCPU), 0);
+	ck_assert_int_eq(rtkvm_watch_set_role(other, aio, RTKVM_ROLE_VCPU), 0);
+	ck_assert_int_eq(rtkvm_watch_go_realtime(other, &report), -EPERM);
+	ck_assert_ptr_nonnull(strstr(rtkvm_last_error(), "guard-overcommit"));
+	ck_assert_int_eq(rtkvm_report_item_problem(rtkvm_report_find(report, "guard-overcommit")), 1);
+	rtkvm_report_free(report);
+	ck_assert_str_eq(sched_of(aio), "OTHER 0");
+
+	ck_assert_int_eq(rtkvm_watch_set_role(other, pid, RTKVM_ROLE_MAIN), 0);
+	ck_assert_msg(rtkvm_watch_go_realtime(other, &report) == 0, "%s", rtkvm_last_error());
+	ck_assert_int_eq(rtkvm_report_item_state(rtkvm_report_find(report, "threads")),
+			 RTKVM_STATE_VERIFIED);
+	ck_assert_ptr_null(rtkvm_report_find(report, "memory"));
+	rtkvm_report_free(report);
+	ck_assert_str_eq(sched_of(pid), "FIFO 5 reset");
+	ck_assert_str_eq(sched_of(aio), "FIFO 4 reset");
+	ck_assert_int_eq(rtkvm_watch_go_realtime(other, NULL), -EALREADY);
+	ck_assert_int_eq(rtkvm_watch_set_role(other, aio, RTKVM_ROLE_HELPER), 0);
+	ck_assert_int_eq(rtkvm_watch_dispatch(other, &placed), 0);
+	ck_assert_uint_eq(placed, 1);
+	ck_assert_int_eq(strncmp(sched_of(aio), "OTHER 0", 7), 0);
+	rtkvm_watch_free(other);
+	ck_assert_int_eq(rtkvm_lease_release(lease, NULL), 0);
+	ck_assert_str_eq(sched_of(pid), lowered());
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	rtkvm_plan_free(plan);
+	rtkvm_free(rt);
+}
+END_TEST
+
 Suite *rtkvm_suite(void)
 {
 	Suite *suite = suite_create("plan-watch");
@@ -469,6 +535,7 @@ Suite *rtkvm_suite(void)
 	tcase_add_test(tc, descriptor_and_arguments);
 	tcase_add_test(tc, forked_child_has_no_watch);
 	tcase_add_test(tc, another_process);
+	tcase_add_test(tc, another_process_by_number);
 	tcase_add_test(tc, the_kernels_threads);
 	tcase_add_test(tc, names_of_others_do_not_count);
 	suite_add_tcase(suite, tc);
