@@ -304,6 +304,8 @@ extern "C" {
         cpus: *const c_char,
     ) -> c_int;
     pub fn rtkvm_lease_hold_cstate(lease: *mut rtkvm_lease, max_exit_us: i32) -> c_int;
+    pub fn rtkvm_lease_set_target(lease: *mut rtkvm_lease, pid: c_int) -> c_int;
+    pub fn rtkvm_lease_leave(lease: *mut rtkvm_lease);
     pub fn rtkvm_lease_release(lease: *mut rtkvm_lease, report: *mut *mut rtkvm_report) -> c_int;
     pub fn rtkvm_restore(rt: *mut rtkvm, report: *mut *mut rtkvm_report) -> c_int;
     pub fn rtkvm_lease_end(
@@ -425,6 +427,11 @@ extern "C" {
     pub fn rtkvm_watch_add_device(watch: *mut rtkvm_watch, device: *const c_char) -> c_int;
     pub fn rtkvm_watch_fd(watch: *const rtkvm_watch) -> c_int;
     pub fn rtkvm_watch_set_interval(watch: *mut rtkvm_watch, ms: c_uint) -> c_int;
+    pub fn rtkvm_watch_set_role(watch: *mut rtkvm_watch, tid: c_int, role: c_int) -> c_int;
+    pub fn rtkvm_watch_go_realtime(
+        watch: *mut rtkvm_watch,
+        report: *mut *mut rtkvm_report,
+    ) -> c_int;
     pub fn rtkvm_watch_dispatch(watch: *mut rtkvm_watch, placed: *mut c_uint) -> c_int;
     pub fn rtkvm_watch_free(watch: *mut rtkvm_watch);
 }
