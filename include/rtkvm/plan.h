@@ -287,6 +287,43 @@ RTKVM_API int rtkvm_plan_go_realtime(struct rtkvm_plan *plan, struct rtkvm_repor
  */
 RTKVM_API int rtkvm_plan_is_realtime(const struct rtkvm_plan *plan);
 
+/** A thread that entered a role or that a watch found. */
+struct rtkvm_thread_info {
+	size_t size;          /**< sizeof(struct rtkvm_thread_info), set by the caller */
+	int32_t tid;          /**< its number */
+	int32_t role;         /**< one of RTKVM_ROLE_* */
+	int32_t policy;       /**< the kernel's number, now: RTKVM_POLICY_* or another (sched(7));
+			       *   -1: cannot be read */
+	int32_t priority;     /**< now: 1 to 99, 0 where the policy has none */
+	int32_t as_planned;   /**< 1: the plan is real-time and these are the role's; else 0 */
+	uint32_t pad;         /**< 0 */
+	char name[64];        /**< its name when it entered or was found */
+	uint64_t reserved[4]; /**< 0 */
+};
+
+/**
+ * Walk through the threads of the plan, in the order of their numbers:
+ *
+ *     struct rtkvm_thread_info info = { .size = sizeof(info) };
+ *
+ *     while (rtkvm_plan_next_thread(plan, info.tid, &info) == 0)
+ *             ...
+ *
+ * Threads that ended are left out. Threads of another process, and those that
+ * neither entered a role nor were found by a watch, are not among them.
+ *
+ * @param plan the plan
+ * @param after the thread before; 0 for the first
+ * @param info its size field set by the caller; receives the rest
+ * @return 0; -ENOENT: there are no more (no error text is left);
+ *         -EINVAL: plan or info is NULL, after is negative, or size is wrong
+ *
+ * System calls: tgkill, sched_getattr, and those of files in /proc.
+ * RT class: set-up. Thread safety: any thread.
+ */
+RTKVM_API int rtkvm_plan_next_thread(struct rtkvm_plan *plan, pid_t after,
+				     struct rtkvm_thread_info *info);
+
 /**
  * Give every placed thread back what it had, unless someone else changed it
  * since (then it is left alone and reported), and unlock memory if this plan

@@ -60,6 +60,35 @@ static void has_item(struct rtkvm_report *report, const char *feature, int state
 		      rtkvm_report_item_reason(item));
 }
 
+/* Each role has one thread, listed as the kernel shows it. */
+static void are_listed(int threads, int as_planned)
+{
+	static const char *const real_time[RTKVM_ROLE_COUNT] = {
+		"FIFO 5 reset", "FIFO 5 reset", "FIFO 4 reset", "RR 2 reset", "OTHER 0"
+	};
+	static const int policy[RTKVM_ROLE_COUNT] = { 1, 1, 1, 2, 0 };
+	struct rtkvm_thread_info info = { .size = sizeof(info) };
+	unsigned int roles = 0;
+	int last = 0, count = 0;
+
+	while (rtkvm_plan_next_thread(plan, info.tid, &info) == 0) {
+		ck_assert_int_gt(info.tid, last);
+		last = info.tid;
+		count++;
+		roles |= 1U << info.role;
+		ck_assert_int_eq(info.as_planned, as_planned);
+		ck_assert_int_eq(info.policy, as_planned ? policy[info.role] : 0);
+		if (as_planned)
+			ck_assert_str_eq(sched_of(info.tid), real_time[info.role]);
+		else
+			ck_assert_int_eq(info.priority, 0);
+		if (info.role == RTKVM_ROLE_VCPU)
+			ck_assert_str_eq(info.name, "vcpu");
+	}
+	ck_assert_int_eq(count, threads);
+	ck_assert_uint_eq(roles, (1U << RTKVM_ROLE_COUNT) - 1);
+}
+
 START_TEST(real_time_from_now)
 {
 	struct rtkvm_report *report;
@@ -98,8 +127,10 @@ START_TEST(real_time_from_now)
 	}
 	rtkvm_report_free(report);
 	ck_assert_int_eq(rtkvm_plan_go_realtime(plan, NULL), -EALREADY);
+	are_listed(5, 1);
 
 	ck_assert_int_eq(rtkvm_plan_undo(plan, &report), 0);
+	are_listed(5, 0);
 	has_item(report, "role-vcpu", RTKVM_STATE_VERIFIED, 0, "1 threads given back");
 	ck_assert_uint_eq(rtkvm_report_problems(report), 0);
 	rtkvm_report_free(report);
@@ -118,6 +149,43 @@ START_TEST(real_time_from_now)
 	worker_stop(&helper);
 	free_plan();
 	ck_assert_str_eq(sched_of(gettid()), geteuid() ? "OTHER 0 reset" : "OTHER 0");
+}
+END_TEST
+
+START_TEST(list_of_threads)
+{
+	struct rtkvm_thread_info info = { .size = sizeof(info) };
+	struct sched_param other = { 0 };
+	struct worker io, vcpu;
+	int tid;
+
+	ck_assert_int_eq(rtkvm_plan_next_thread(NULL, 0, &info), -EINVAL);
+	if (!may_fifo(5))
+		SKIP_TEST(NO_FIFO);
+	make_plan("maxprio=5");
+	ck_assert_int_eq(rtkvm_plan_next_thread(plan, 0, NULL), -EINVAL);
+	ck_assert_int_eq(rtkvm_plan_next_thread(plan, -1, &info), -EINVAL);
+	ck_assert_int_eq(rtkvm_plan_next_thread(plan, 0, &info), -ENOENT);
+	worker_start(&io, plan, RTKVM_ROLE_IO, "io");
+	worker_start(&vcpu, plan, RTKVM_ROLE_VCPU, "vcpu");
+	info.size--;
+	ck_assert_int_eq(rtkvm_plan_next_thread(plan, 0, &info), -EINVAL);
+	info.size++;
+	ck_assert_int_eq(rtkvm_plan_go_realtime(plan, NULL), 0);
+	/* somebody else lowers one: it is shown as it is */
+	ck_assert_int_eq(sched_setscheduler(vcpu.tid, SCHED_OTHER, &other), 0);
+	ck_assert_int_eq(rtkvm_plan_next_thread(plan, vcpu.tid - 1, &info), 0);
+	ck_assert_int_eq(info.tid, vcpu.tid);
+	ck_assert_int_eq(info.role, RTKVM_ROLE_VCPU);
+	ck_assert_int_eq(info.policy, RTKVM_POLICY_TS);
+	ck_assert_int_eq(info.as_planned, 0);
+	/* one that ended is none */
+	tid = io.tid;
+	worker_stop(&io);
+	for (info.tid = 0; rtkvm_plan_next_thread(plan, info.tid, &info) == 0;)
+		ck_assert_int_ne(info.tid, tid);
+	worker_stop(&vcpu);
+	free_plan();
 }
 END_TEST
 
@@ -563,6 +631,7 @@ Suite *rtkvm_suite(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, real_time_from_now);
+	tcase_add_test(tc, list_of_threads);
 	tcase_add_test(tc, enter_when_real_time);
 	tcase_add_test(tc, nice_and_policy_come_back);
 	tcase_add_test(tc, undo_leaves_what_others_changed);
