@@ -233,8 +233,10 @@ RTKVM_API int rtkvm_plan_check(struct rtkvm_plan *plan, unsigned int vcpus,
  *
  * System calls: getpid, gettid, prctl(PR_GET_NAME), sched_getattr, futex when
  * another thread has the plan, and open, read, close of its stat in /proc
- * (which may be missing, in a jail); once the plan is real-time also
- * sched_setscheduler, sched_setaffinity, sched_getaffinity.
+ * (which may be missing, in a jail); each time that the number of known threads
+ * has doubled, tgkill and those of files for each, to forget those that ended;
+ * once the plan is real-time also sched_setscheduler, sched_setaffinity,
+ * sched_getaffinity.
  * RT class: set-up. Thread safety: any thread.
  */
 RTKVM_API int rtkvm_thread_enter(struct rtkvm_plan *plan, int role);

@@ -22,8 +22,10 @@ static struct plan_thread *own_entry(struct rtkvm_plan *plan)
 		plan_threads_remove(&plan->threads, t); /* an ended thread had that number */
 		t = NULL;
 	}
-	if (!t)
+	if (!t) {
+		plan_threads_forget(&plan->threads);
 		t = plan_threads_add(&plan->threads, getpid(), gettid(), start);
+	}
 	if (!t)
 		return NULL;
 	plan_sched_get(0, t->sched_set ? &t->now : &t->before);

@@ -104,3 +104,12 @@ void plan_threads_prune(struct plan_threads *threads)
 			plan_threads_remove(threads, t);
 	}
 }
+
+/* At twice of what was alive: each thread that enters pays for two looks on average. */
+void plan_threads_forget(struct plan_threads *threads)
+{
+	if (threads->count < threads->forget_at || threads->count < PLAN_BUCKETS)
+		return;
+	plan_threads_prune(threads);
+	threads->forget_at = 2 * threads->count;
+}

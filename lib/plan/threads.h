@@ -42,6 +42,7 @@ struct plan_thread {
 struct plan_threads {
 	struct plan_thread *bucket[PLAN_BUCKETS];
 	unsigned int count;
+	unsigned int forget_at; /* so many are too many: plan_threads_forget() */
 };
 
 struct plan_thread *plan_threads_find(const struct plan_threads *threads, pid_t tid);
@@ -63,5 +64,11 @@ bool plan_thread_alive(const struct plan_thread *thread);
 
 /* Forget threads that ended. */
 void plan_threads_prune(struct plan_threads *threads);
+
+/*
+ * The same, now and then: before a thread is added, so that a VMM whose threads come
+ * and go for days without leaving does not fill the table.
+ */
+void plan_threads_forget(struct plan_threads *threads);
 
 #endif

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 
 #include "live/plan-support.h"
+#include "plan/plan.h"
 
 static struct rtkvm *rt;
 static struct rtkvm_plan *plan;
@@ -185,6 +186,31 @@ START_TEST(list_of_threads)
 	for (info.tid = 0; rtkvm_plan_next_thread(plan, info.tid, &info) == 0;)
 		ck_assert_int_ne(info.tid, tid);
 	worker_stop(&vcpu);
+	free_plan();
+}
+END_TEST
+
+/* Workers that come and go, and never leave: those that ended are forgotten. */
+START_TEST(ended_threads_are_forgotten)
+{
+	struct rtkvm_thread_info info = { .size = sizeof(info) };
+	struct worker here, gone;
+	unsigned int most = 0;
+
+	make_plan("maxprio=5,policy=ts,aioprio=0");
+	worker_start(&here, plan, RTKVM_ROLE_IO, "here");
+	for (int i = 0; i < 4 * PLAN_BUCKETS; i++) {
+		worker_start(&gone, plan, RTKVM_ROLE_AIO, "gone");
+		worker_stop(&gone);
+		most = plan->threads.count > most ? plan->threads.count : most;
+	}
+	/* more than one at a time, as looking for them is not free */
+	ck_assert_uint_gt(most, PLAN_BUCKETS / 2);
+	ck_assert_uint_le(most, PLAN_BUCKETS + 1);
+	ck_assert_int_eq(rtkvm_plan_next_thread(plan, 0, &info), 0);
+	ck_assert_int_eq(info.tid, here.tid);
+	ck_assert_int_eq(rtkvm_plan_next_thread(plan, info.tid, &info), -ENOENT);
+	worker_stop(&here);
 	free_plan();
 }
 END_TEST
@@ -632,6 +658,7 @@ Suite *rtkvm_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, real_time_from_now);
 	tcase_add_test(tc, list_of_threads);
+	tcase_add_test(tc, ended_threads_are_forgotten);
 	tcase_add_test(tc, enter_when_real_time);
 	tcase_add_test(tc, nice_and_policy_come_back);
 	tcase_add_test(tc, undo_leaves_what_others_changed);
