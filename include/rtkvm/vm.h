@@ -32,6 +32,16 @@
  * A VMM may set immediate_exit and signal the thread for purposes of its own:
  * what it asks for must be written before immediate_exit is set, and is then
  * never missed by a loop of that order.
+ *
+ * A VMM that clears immediate_exit itself when KVM_RUN came back with EINTR, and
+ * looks at its own requests only after that (QEMU), has rtkvm_vcpu_sync() there,
+ * instead of clearing it, and not before each KVM_RUN: there it would take away
+ * an immediate_exit that such a VMM does not look behind.
+ *
+ * A VMM that has its own idea of what it tells KVM must know what is changed:
+ * after rtkvm_vm_edit_cpuid() it reads the table back (which MSRs are there to be
+ * saved and reset), and it leaves RTKVM_VM_X2APIC out if it uses KVM_SET_LAPIC,
+ * GSI routes or MSIs in the format of APIC ids of 8 bits.
  */
 #ifndef RTKVM_VM_H
 #define RTKVM_VM_H
