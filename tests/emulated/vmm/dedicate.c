@@ -32,6 +32,35 @@ int dedicate_parse(struct vmm *m, const char *list)
 	return complain("--dedicate: more than %d CPUs", PAYLOAD_MAX_CPUS);
 }
 
+int dedicate_features(struct vmm *m, const char *list)
+{
+	static const struct {
+		const char *name;
+		uint64_t bit;
+	} features[] = {
+		{ "irq", KVM_DEDICATED_CPU_IRQ }, { "eoi", KVM_DEDICATED_CPU_EOI },
+		{ "tpr", KVM_DEDICATED_CPU_TPR }, { "self_ipi", KVM_DEDICATED_CPU_SELF_IPI },
+		{ "timer", KVM_DEDICATED_CPU_TIMER },
+		{ "tsc_deadline", KVM_DEDICATED_CPU_TSC_DEADLINE },
+		{ "msi", KVM_DEDICATED_CPU_MSI }, { "ipi", KVM_DEDICATED_CPU_IPI },
+		{ "post", KVM_DEDICATED_CPU_POST },
+	};
+	const unsigned int count = sizeof(features) / sizeof(features[0]);
+
+	while (*list) {
+		size_t n = strcspn(list, ",");
+		unsigned int i = 0;
+
+		while (i < count && (strlen(features[i].name) != n || memcmp(features[i].name, list, n) != 0))
+			i++;
+		if (i == count)
+			return complain("--direct: no feature '%.*s'", (int)n, list);
+		m->features |= features[i].bit;
+		list += n + (list[n] == ',');
+	}
+	return 0;
+}
+
 /* What a guest must not have that runs there: virtualization, a PMU. */
 void dedicate_cpuid(const struct vcpu *v, struct kvm_cpuid_entry2 *e)
 {
@@ -48,7 +77,7 @@ void dedicate_cpuid(const struct vcpu *v, struct kvm_cpuid_entry2 *e)
 int dedicate_bind(struct vcpu *v)
 {
 	struct kvm_dedicated_cpu d = { .cpu = v->dedicated, .cpu_fd = -1, .poll_ns = v->m->poll_ns,
-				       .features = KVM_DEDICATED_CPU_RUN,
+				       .features = KVM_DEDICATED_CPU_RUN | v->m->features,
 				       .flags = KVM_DEDICATED_CPU_STRICT };
 
 	if (v->dedicated < 0)

@@ -24,6 +24,7 @@ static const char usage[] =
 	"  --cpus N          vCPUs, 1 to 8; becomes the payload's argument cpus\n"
 	"  --pin LIST        host CPU of vCPU 0, 1, ...: 1,2\n"
 	"  --dedicate LIST   offline CPU for vCPU 0, 1, ...: 3 or 2,3; - for none\n"
+	"  --direct LIST     features of that: irq,eoi,tpr,self_ipi,timer,tsc_deadline,msi,ipi,post\n"
 	"  --poll-ns N       its thread looks for an exit that long before it sleeps\n"
 	"  --fifo P          vCPU threads run at SCHED_FIFO P\n"
 	"  --event S[:ARG]   where outside interrupts come from; --help lists them\n"
@@ -107,12 +108,12 @@ static int set_meters(struct vmm *m, const char *text)
 	return 0;
 }
 
-enum { ARGS = 1, CPUS, PIN, DEDICATE, POLL, FIFO, EVENT, FIRE, METERS, SPLIT, XAPIC, DIRECT, NOHLT, EXPECT,
+enum { ARGS = 1, CPUS, PIN, DEDICATE, FEATURES, POLL, FIFO, EVENT, FIRE, METERS, SPLIT, XAPIC, DIRECT, NOHLT, EXPECT,
 	LIMIT, BREAK, PLAN, HELP };
 
 static const struct option options[] = {
 	{ "args", 1, NULL, ARGS }, { "cpus", 1, NULL, CPUS }, { "pin", 1, NULL, PIN },
-	{ "dedicate", 1, NULL, DEDICATE }, { "poll-ns", 1, NULL, POLL }, { "fifo", 1, NULL, FIFO }, { "event", 1, NULL, EVENT }, { "fire-us", 1, NULL, FIRE },
+	{ "dedicate", 1, NULL, DEDICATE }, { "direct", 1, NULL, FEATURES }, { "poll-ns", 1, NULL, POLL }, { "fifo", 1, NULL, FIFO }, { "event", 1, NULL, EVENT }, { "fire-us", 1, NULL, FIRE },
 	{ "meters", 1, NULL, METERS }, { "split", 0, NULL, SPLIT },
 	{ "no-x2apic", 0, NULL, XAPIC }, { "start-direct", 0, NULL, DIRECT },
 	{ "noexit-hlt", 0, NULL, NOHLT }, { "expect", 1, NULL, EXPECT },
@@ -141,6 +142,8 @@ static int parse_one(struct vmm *m, int option)
 		return pin_list(m, optarg);
 	case DEDICATE:
 		return dedicate_parse(m, optarg);
+	case FEATURES:
+		return dedicate_features(m, optarg);
 	case POLL:
 		return number("poll-ns", optarg, 0, 1000000000, &m->poll_ns);
 	case FIFO:

@@ -98,6 +98,7 @@ struct vmm {
 	const struct event_source *source;
 	const char *source_argument;
 	unsigned int poll_ns;   /* thread of a dedicated vCPU looks for exits so long */
+	uint64_t features; /* --direct: KVM_DEDICATED_CPU_*, besides RUN */
 	unsigned int fire_us;   /* fire every so many us from a thread; 0: when the guest asks */
 
 	/* machine */
@@ -150,6 +151,7 @@ void trace_close(struct vmm *m);
 
 /* dedicate.c */
 int dedicate_parse(struct vmm *m, const char *list);
+int dedicate_features(struct vmm *m, const char *list);
 void dedicate_cpuid(const struct vcpu *v, struct kvm_cpuid_entry2 *e);
 int dedicate_bind(struct vcpu *v); /* in its thread, as the other */
 int dedicate_release(struct vcpu *v);
