@@ -150,8 +150,16 @@ struct kvm_dedicated_cpu wanted(int cpu)
 
 void set(const struct machine *m, int cpu)
 {
-	if (ioctl(m->vcpu, KVM_SET_SLAVE_CPU, cpu)) {
-		printf("FAILED KVM_SET_SLAVE_CPU %d: %s\n", cpu, strerror(errno));
+	/* A mask of more than RUN, for kernels that have it. */
+	const char *features = getenv("DEDCPU_FEATURES");
+	struct kvm_dedicated_cpu d = wanted(cpu);
+
+	d.flags = KVM_DEDICATED_CPU_STRICT;
+	if (features)
+		d.features |= strtoull(features, NULL, 0);
+	if (features && cpu >= 0 ? ioctl(m->vcpu, KVM_SET_DEDICATED_CPU, &d) :
+				   ioctl(m->vcpu, KVM_SET_SLAVE_CPU, cpu)) {
+		printf("FAILED to set CPU %d: %s\n", cpu, strerror(errno));
 		exit(1);
 	}
 }

@@ -58,7 +58,7 @@ uint64_t statistic(const struct machine *m, const char *name);
 void cpuid_table(const struct machine *m);
 
 struct kvm_dedicated_cpu wanted(int cpu);
-/* KVM_SET_SLAVE_CPU, which must not fail. */
+/* KVM_SET_SLAVE_CPU, which must not fail; with DEDCPU_FEATURES, more than RUN. */
 void set(const struct machine *m, int cpu);
 /* A call that has to fail with this errno; 0: to succeed. */
 void refused(const struct machine *m, unsigned long request, unsigned long argument, int want,

@@ -4,9 +4,13 @@
  * raw like all here; taking CPUs offline is the caller's business.
  */
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "linux/kvm_dedicated.h"
 #include "vmm.h"
@@ -96,4 +100,42 @@ int dedicate_release(struct vcpu *v)
 	if (ioctl(v->fd, KVM_SET_SLAVE_CPU, -1) < 0)
 		return complain("KVM_SET_SLAVE_CPU, CPU %d: %s", v->dedicated, strerror(errno));
 	return 0;
+}
+
+int dedicate_churn_start(struct vcpu *v)
+{
+	const long ns = v->m->churn_us * 1000L;
+	struct itimerspec every = { .it_value = { ns / 1000000000, ns % 1000000000 } };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = VMM_KICK };
+
+	if (!ns || v->dedicated < 0)
+		return 0;
+	every.it_interval = every.it_value;
+	event._sigev_un._tid = v->tid;
+	if (timer_create(CLOCK_MONOTONIC, &event, &v->churn) < 0 ||
+	    timer_settime(v->churn, 0, &every, NULL) < 0)
+		return complain("a timer of vCPU %u: %s", v->index, strerror(errno));
+	return 0;
+}
+
+int dedicate_churn(struct vcpu *v)
+{
+	struct kvm_lapic_state apic;
+
+	if (!v->m->churn_us || v->dedicated < 0)
+		return 0;
+	v->churned++;
+	/* What comes between the two would be lost, so only where all comes from its timer. */
+	if (!v->m->source && v->m->vcpus == 1 &&
+	    (ioctl(v->fd, KVM_GET_LAPIC, &apic) < 0 || ioctl(v->fd, KVM_SET_LAPIC, &apic) < 0))
+		return complain("KVM_GET_LAPIC, KVM_SET_LAPIC: %s", strerror(errno));
+	return v->bound ? dedicate_release(v) : dedicate_bind(v);
+}
+
+void dedicate_churn_stop(struct vcpu *v)
+{
+	if (!v->m->churn_us || v->dedicated < 0)
+		return;
+	timer_delete(v->churn);
+	printf("vcpu%u.churned %u\n", v->index, v->churned);
 }

@@ -56,12 +56,18 @@ static int load(struct vmm *m)
 	return 0;
 }
 
+/* Linux 6.11; newer than the headers of Debian 12. */
+#ifndef KVM_CAP_X86_APIC_BUS_CYCLES_NS
+#define KVM_CAP_X86_APIC_BUS_CYCLES_NS 237
+#endif
+
 static int make_vm(struct vmm *m)
 {
 	struct kvm_userspace_memory_region memory = { .memory_size = PAYLOAD_RAM };
 	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
 	struct kvm_enable_cap noexit = { .cap = KVM_CAP_X86_DISABLE_EXITS,
 					 .args = { m->disable_exits } };
+	struct kvm_enable_cap bus = { .cap = KVM_CAP_X86_APIC_BUS_CYCLES_NS, .args = { m->bus_ns } };
 
 	m->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (m->kvm < 0)
@@ -81,6 +87,8 @@ static int make_vm(struct vmm *m)
 		return -1;
 	if (m->split_irqchip ? CALL(m->vm, KVM_ENABLE_CAP, &split) < 0 :
 			       CALL(m->vm, KVM_CREATE_IRQCHIP, 0) < 0)
+		return -1;
+	if (m->bus_ns && CALL(m->vm, KVM_ENABLE_CAP, &bus) < 0)
 		return -1;
 	return CALL(m->vm, KVM_SET_USER_MEMORY_REGION, &memory) < 0 ? -1 : 0;
 }

@@ -25,6 +25,9 @@ static const char usage[] =
 	"  --pin LIST        host CPU of vCPU 0, 1, ...: 1,2\n"
 	"  --dedicate LIST   offline CPU for vCPU 0, 1, ...: 3 or 2,3; - for none\n"
 	"  --direct LIST     features of that: irq,eoi,tpr,self_ipi,timer,tsc_deadline,msi,ipi,post\n"
+	"  --churn N         every N us such a vCPU gives its CPU back, or takes it again, and\n"
+	"                    reads and writes its local APIC\n"
+	"  --bus-ns N        period of the guest's APIC timer, as the kernel shall have it\n"
 	"  --poll-ns N       its thread looks for an exit that long before it sleeps\n"
 	"  --fifo P          vCPU threads run at SCHED_FIFO P\n"
 	"  --event S[:ARG]   where outside interrupts come from; --help lists them\n"
@@ -108,12 +111,13 @@ static int set_meters(struct vmm *m, const char *text)
 	return 0;
 }
 
-enum { ARGS = 1, CPUS, PIN, DEDICATE, FEATURES, POLL, FIFO, EVENT, FIRE, METERS, SPLIT, XAPIC, DIRECT, NOHLT, EXPECT,
+enum { ARGS = 1, CPUS, PIN, DEDICATE, FEATURES, CHURN, BUS, POLL, FIFO, EVENT, FIRE, METERS, SPLIT, XAPIC, DIRECT, NOHLT, EXPECT,
 	LIMIT, BREAK, PLAN, HELP };
 
 static const struct option options[] = {
 	{ "args", 1, NULL, ARGS }, { "cpus", 1, NULL, CPUS }, { "pin", 1, NULL, PIN },
-	{ "dedicate", 1, NULL, DEDICATE }, { "direct", 1, NULL, FEATURES }, { "poll-ns", 1, NULL, POLL }, { "fifo", 1, NULL, FIFO }, { "event", 1, NULL, EVENT }, { "fire-us", 1, NULL, FIRE },
+	{ "dedicate", 1, NULL, DEDICATE }, { "direct", 1, NULL, FEATURES }, { "churn", 1, NULL, CHURN },
+	{ "bus-ns", 1, NULL, BUS }, { "poll-ns", 1, NULL, POLL }, { "fifo", 1, NULL, FIFO }, { "event", 1, NULL, EVENT }, { "fire-us", 1, NULL, FIRE },
 	{ "meters", 1, NULL, METERS }, { "split", 0, NULL, SPLIT },
 	{ "no-x2apic", 0, NULL, XAPIC }, { "start-direct", 0, NULL, DIRECT },
 	{ "noexit-hlt", 0, NULL, NOHLT }, { "expect", 1, NULL, EXPECT },
@@ -144,6 +148,10 @@ static int parse_one(struct vmm *m, int option)
 		return dedicate_parse(m, optarg);
 	case FEATURES:
 		return dedicate_features(m, optarg);
+	case CHURN:
+		return number("churn", optarg, 1, 10000000, &m->churn_us);
+	case BUS:
+		return number("bus-ns", optarg, 1, 1000, &m->bus_ns);
 	case POLL:
 		return number("poll-ns", optarg, 0, 1000000000, &m->poll_ns);
 	case FIFO:

@@ -16,7 +16,7 @@
 #include "../marker.h"
 #include "vmm.h"
 
-#define KICK SIGUSR1
+#define KICK VMM_KICK
 
 static void on_kick(int signal)
 {
@@ -182,6 +182,8 @@ static void *vcpu_main(void *arg)
 		ret = rt_enter(v);
 	if (ret == 0)
 		ret = dedicate_bind(v);
+	if (ret == 0)
+		ret = dedicate_churn_start(v);
 	while (ret == 0) {
 		rt_sync(v); /* clears immediate_exit, so before looking at ended */
 		if (__atomic_load_n(&m->ended, __ATOMIC_SEQ_CST))
@@ -190,7 +192,10 @@ static void *vcpu_main(void *arg)
 			ret = handle_exit(v);
 		else if (errno != EINTR && errno != EAGAIN)
 			ret = complain("vCPU %u: KVM_RUN: %s", v->index, strerror(errno));
+		else if (errno == EINTR)
+			ret = dedicate_churn(v);
 	}
+	dedicate_churn_stop(v);
 	if (dedicate_release(v) < 0) {
 		pthread_mutex_lock(&m->lock);
 		m->status = -1;

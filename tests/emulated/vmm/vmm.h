@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "../payload/proto.h"
 
@@ -81,9 +82,14 @@ struct vcpu {
 	pid_t tid;
 	int cpu; /* pinned there; -1: anywhere */
 	int dedicated; /* its guest runs there; -1: where the thread does */
+	timer_t churn; /* interrupts its KVM_RUN, with --churn */
+	unsigned int churned;
 	bool bound;
 	struct counters before, stats, trace;
 };
+
+/* Interrupts KVM_RUN of a vCPU's thread. */
+#define VMM_KICK SIGUSR1
 
 struct vmm {
 	/* options */
@@ -98,6 +104,8 @@ struct vmm {
 	const struct event_source *source;
 	const char *source_argument;
 	unsigned int poll_ns;   /* thread of a dedicated vCPU looks for exits so long */
+	unsigned int churn_us;  /* such a vCPU changes between there and here so often */
+	unsigned int bus_ns;    /* of the APIC timer; 0: as it is */
 	uint64_t features; /* --direct: KVM_DEDICATED_CPU_*, besides RUN */
 	unsigned int fire_us;   /* fire every so many us from a thread; 0: when the guest asks */
 
@@ -155,6 +163,9 @@ int dedicate_features(struct vmm *m, const char *list);
 void dedicate_cpuid(const struct vcpu *v, struct kvm_cpuid_entry2 *e);
 int dedicate_bind(struct vcpu *v); /* in its thread, as the other */
 int dedicate_release(struct vcpu *v);
+int dedicate_churn_start(struct vcpu *v);
+int dedicate_churn(struct vcpu *v); /* its KVM_RUN was interrupted */
+void dedicate_churn_stop(struct vcpu *v);
 
 /* event.c */
 const struct event_source *event_find(const char *name);
