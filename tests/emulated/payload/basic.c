@@ -5,7 +5,8 @@
  * that were asked for.
  *
  * cpus=1  trap=1: an exception, which must end the payload  stray=1: an
- * interrupt without a handler, which must be noticed
+ * interrupt without a handler, which must be noticed  left=1: some are pending when
+ * the guest ends
  */
 #include "kit.h"
 
@@ -71,6 +72,9 @@ u32 payload(void)
 			pause_once();
 		interrupts_close();
 	}
+	if (kit_arg("left", 0)) /* pending when the guest ends */
+		for (u32 i = 0x30; i < 0x40; i++)
+			apic_self_ipi(i);
 	seen_ids = 1U << apic_id();
 	if (cpus > 1)
 		kit_start_cpus(cpu_main);

@@ -125,10 +125,16 @@ int dedicate_churn(struct vcpu *v)
 	if (!v->m->churn_us || v->dedicated < 0)
 		return 0;
 	v->churned++;
-	/* What comes between the two would be lost, so only where all comes from its timer. */
-	if (!v->m->source && v->m->vcpus == 1 &&
-	    (ioctl(v->fd, KVM_GET_LAPIC, &apic) < 0 || ioctl(v->fd, KVM_SET_LAPIC, &apic) < 0))
-		return complain("KVM_GET_LAPIC, KVM_SET_LAPIC: %s", strerror(errno));
+	/*
+	 * What comes between the two would be lost, so only where all comes from a timer
+	 * whose count is in there. A deadline is not.
+	 */
+	if (!v->m->source && v->m->vcpus == 1) {
+		if (ioctl(v->fd, KVM_GET_LAPIC, &apic) < 0)
+			return complain("KVM_GET_LAPIC: %s", strerror(errno));
+		if (!(apic.regs[0x322] & 4) && ioctl(v->fd, KVM_SET_LAPIC, &apic) < 0)
+			return complain("KVM_SET_LAPIC: %s", strerror(errno));
+	}
 	return v->bound ? dedicate_release(v) : dedicate_bind(v);
 }
 

@@ -48,7 +48,9 @@ static int load(struct vmm *m)
 		return complain("%s is no payload", m->payload);
 	n = (size_t)snprintf(m->image->args, sizeof(m->image->args), "%s cpus=%u%s", m->args,
 			     m->vcpus, m->direct_aps ? " start=direct" : "");
-	/* KVM's local APIC timer counts nanoseconds: this many ticks of the TSC are 1000000 */
+	/* KVM's local APIC timer counts nanoseconds, or so: this many ticks of the TSC are 1000000 */
+	if (m->bus_ns)
+		khz *= (int)m->bus_ns;
 	if (khz > 0 && n < sizeof(m->image->args))
 		n += (size_t)snprintf(m->image->args + n, sizeof(m->image->args) - n, " ratio=%d", khz);
 	if (n >= sizeof(m->image->args))
@@ -166,6 +168,15 @@ static int set_entry(struct vcpu *v, uint64_t entry)
 	return CALL(v->fd, KVM_SET_MP_STATE, &runnable);
 }
 
+static int tsc_of_host(struct vcpu *v)
+{
+	uint64_t offset = 0;
+	struct kvm_device_attr attr = { .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET,
+					.addr = (uintptr_t)&offset };
+
+	return CALL(v->fd, KVM_SET_DEVICE_ATTR, &attr);
+}
+
 static int make_vcpu(struct vcpu *v)
 {
 	struct vmm *m = v->m;
@@ -180,7 +191,7 @@ static int make_vcpu(struct vcpu *v)
 		v->run = NULL;
 		return complain("kvm_run: %s", strerror(errno));
 	}
-	if (set_cpuid(v) < 0 || rt_vcpu(v) < 0)
+	if (set_cpuid(v) < 0 || rt_vcpu(v) < 0 || (m->tsc_of_host && tsc_of_host(v) < 0))
 		return -1;
 	if (m->stats_wanted && stats_open(v) < 0)
 		return -1;

@@ -28,6 +28,7 @@ static const char usage[] =
 	"  --churn N         every N us such a vCPU gives its CPU back, or takes it again, and\n"
 	"                    reads and writes its local APIC\n"
 	"  --bus-ns N        period of the guest's APIC timer, as the kernel shall have it\n"
+	"  --tsc-of-host     the guest's TSC is that of the host, without an offset\n"
 	"  --poll-ns N       its thread looks for an exit that long before it sleeps\n"
 	"  --fifo P          vCPU threads run at SCHED_FIFO P\n"
 	"  --event S[:ARG]   where outside interrupts come from; --help lists them\n"
@@ -111,13 +112,13 @@ static int set_meters(struct vmm *m, const char *text)
 	return 0;
 }
 
-enum { ARGS = 1, CPUS, PIN, DEDICATE, FEATURES, CHURN, BUS, POLL, FIFO, EVENT, FIRE, METERS, SPLIT, XAPIC, DIRECT, NOHLT, EXPECT,
+enum { ARGS = 1, CPUS, PIN, DEDICATE, FEATURES, CHURN, BUS, TSC, POLL, FIFO, EVENT, FIRE, METERS, SPLIT, XAPIC, DIRECT, NOHLT, EXPECT,
 	LIMIT, BREAK, PLAN, HELP };
 
 static const struct option options[] = {
 	{ "args", 1, NULL, ARGS }, { "cpus", 1, NULL, CPUS }, { "pin", 1, NULL, PIN },
 	{ "dedicate", 1, NULL, DEDICATE }, { "direct", 1, NULL, FEATURES }, { "churn", 1, NULL, CHURN },
-	{ "bus-ns", 1, NULL, BUS }, { "poll-ns", 1, NULL, POLL }, { "fifo", 1, NULL, FIFO }, { "event", 1, NULL, EVENT }, { "fire-us", 1, NULL, FIRE },
+	{ "bus-ns", 1, NULL, BUS }, { "tsc-of-host", 0, NULL, TSC }, { "poll-ns", 1, NULL, POLL }, { "fifo", 1, NULL, FIFO }, { "event", 1, NULL, EVENT }, { "fire-us", 1, NULL, FIRE },
 	{ "meters", 1, NULL, METERS }, { "split", 0, NULL, SPLIT },
 	{ "no-x2apic", 0, NULL, XAPIC }, { "start-direct", 0, NULL, DIRECT },
 	{ "noexit-hlt", 0, NULL, NOHLT }, { "expect", 1, NULL, EXPECT },
@@ -148,6 +149,9 @@ static int parse_one(struct vmm *m, int option)
 		return dedicate_parse(m, optarg);
 	case FEATURES:
 		return dedicate_features(m, optarg);
+	case TSC:
+		m->tsc_of_host = true;
+		return 0;
 	case CHURN:
 		return number("churn", optarg, 1, 10000000, &m->churn_us);
 	case BUS:

@@ -106,6 +106,7 @@ struct vmm {
 	unsigned int poll_ns;   /* thread of a dedicated vCPU looks for exits so long */
 	unsigned int churn_us;  /* such a vCPU changes between there and here so often */
 	unsigned int bus_ns;    /* of the APIC timer; 0: as it is */
+	bool tsc_of_host;
 	uint64_t features; /* --direct: KVM_DEDICATED_CPU_*, besides RUN */
 	unsigned int fire_us;   /* fire every so many us from a thread; 0: when the guest asks */
 
