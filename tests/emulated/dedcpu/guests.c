@@ -302,7 +302,8 @@ int main(int argc, char **argv)
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm < 0)
 		err(1, "/dev/kvm");
-	if (ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_X86_DEDICATED_CPU) != KVM_DEDICATED_CPU_RUN) {
+	int have = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_X86_DEDICATED_CPU);
+	if (have < 0 || !(have & (int)KVM_DEDICATED_CPU_RUN)) {
 		printf("KVM has no dedicated CPUs\n");
 		return 3;
 	}
