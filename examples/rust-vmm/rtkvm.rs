@@ -380,6 +380,18 @@ pub struct rtkvm_role_sched {
     pub priority: i32,
     pub reserved: [u64; 2],
 }
+#[repr(C)]
+pub struct rtkvm_thread_info {
+    pub size: usize,
+    pub tid: i32,
+    pub role: i32,
+    pub policy: i32,
+    pub priority: i32,
+    pub as_planned: i32,
+    pub pad: u32,
+    pub name: [c_char; 64],
+    pub reserved: [u64; 4],
+}
 
 extern "C" {
     pub fn rtkvm_plan_parse(
@@ -417,6 +429,11 @@ extern "C" {
     pub fn rtkvm_thread_leave(plan: *mut rtkvm_plan) -> c_int;
     pub fn rtkvm_plan_go_realtime(plan: *mut rtkvm_plan, report: *mut *mut rtkvm_report) -> c_int;
     pub fn rtkvm_plan_is_realtime(plan: *const rtkvm_plan) -> c_int;
+    pub fn rtkvm_plan_next_thread(
+        plan: *mut rtkvm_plan,
+        after: c_int,
+        info: *mut rtkvm_thread_info,
+    ) -> c_int;
     pub fn rtkvm_plan_undo(plan: *mut rtkvm_plan, report: *mut *mut rtkvm_report) -> c_int;
     pub fn rtkvm_watch_new(
         plan: *mut rtkvm_plan,
