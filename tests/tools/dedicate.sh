@@ -56,7 +56,7 @@ as_before() { # NAME
 	fi
 }
 
-echo 1..31
+echo 1..34
 expect 2 'either --target PID or -- COMMAND' 'neither a target nor a command' tree dedicate
 expect 2 'either --target PID or -- COMMAND' 'both' tree dedicate --target 1 -- true
 expect 2 'either --target PID or -- COMMAND' 'no command after --' tree dedicate --
