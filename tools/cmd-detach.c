@@ -123,6 +123,8 @@ int cmd_detach(struct rtkvm *rt, const struct cmd_options *global, int argc, cha
 	if (watcher < 0 && a.pid) { /* it may have been started by rtkvm run */
 		snprintf(a.name, sizeof(a.name), "run-%d", a.pid);
 		watcher = watcher_of(rt, a.name);
+		if (watcher < 0)
+			snprintf(a.name, sizeof(a.name), "attach-%d", a.pid);
 	}
 	if (watcher > 0)
 		return detach_watched(rt, a.name, watcher);

@@ -261,7 +261,9 @@ int rtkvm_cpu_lease_get_mode(const struct rtkvm_cpu_lease *l)
 	return l ? l->mode : -EINVAL;
 }
 
-static int set_affinity(struct rtkvm_cpu_lease *l, pid_t tid, const struct rtkvm_cpus *cpus)
+/* before: what it had outside of the partition that it has entered; "": not known */
+static int set_affinity(struct rtkvm_cpu_lease *l, pid_t tid, const char *before,
+			const struct rtkvm_cpus *cpus)
 {
 	char text[RTKVM_VALUE_MAX], now[RTKVM_VALUE_MAX];
 	int ret;
@@ -269,7 +271,8 @@ static int set_affinity(struct rtkvm_cpu_lease *l, pid_t tid, const struct rtkvm
 	if (rtkvm_cpus_print_list(cpus, text, sizeof(text)) <= 0)
 		return -EINVAL;
 	if (l->lease)
-		return rtkvm_lease_set_thread_cpus(l->lease, tid, text);
+		return before[0] ? rtkvm_lease_move_thread(l->lease, tid, before, text) :
+				   rtkvm_lease_set_thread_cpus(l->lease, tid, text);
 	/* another's lease: its own thread, which ends with it */
 	ret = rtkvm_thread_cpus_write(tid, text);
 	if (ret == 0)
@@ -296,9 +299,17 @@ static int enter_partition(struct rtkvm_cpu_lease *l, pid_t tid)
 			  "thread %d cannot enter it: %s", (int)tid, strerror(-ret));
 }
 
+static bool inside(const struct rtkvm_cpu_lease *l, const char *text)
+{
+	struct rtkvm_cpus cpus;
+
+	return rtkvm_cpus_parse_list(text, &cpus, NULL) == 0 && rtkvm_cpus_subset(&cpus, &l->cpus);
+}
+
 int rtkvm_cpu_lease_add_thread(struct rtkvm_cpu_lease *l, pid_t tid, int index)
 {
 	struct cpu_attached *more, me = { .tid = tid };
+	char before[RTKVM_VALUE_MAX] = "";
 	struct rtkvm_cpus cpus;
 	int ret;
 
@@ -327,11 +338,14 @@ int rtkvm_cpu_lease_add_thread(struct rtkvm_cpu_lease *l, pid_t tid, int index)
 		return rtkvm_fail(l->rt, ENOMEM, NULL, NULL, "no memory for a thread");
 	l->attached = more;
 	if (l->mode == RTKVM_CPU_PARTITION) {
+		/* one that is in it already has its record */
+		if (rtkvm_thread_cpus_read(me.tid, before) < 0 || inside(l, before))
+			before[0] = '\0';
 		ret = enter_partition(l, me.tid);
 		if (ret < 0)
 			return ret;
 	}
-	ret = set_affinity(l, me.tid, &cpus);
+	ret = set_affinity(l, me.tid, before, &cpus);
 	if (ret == 0)
 		l->attached[l->attached_count++] = me;
 	return ret;

@@ -154,6 +154,21 @@ static int make_change(struct rtkvm_lease *lease, struct rtkvm_change *c)
 }
 
 /* Read what is there now, and make the change. after is copied. */
+static int change_from(struct rtkvm_lease *lease, struct rtkvm_change *c, const char *before,
+		       const char *after)
+{
+	int ret;
+
+	c->before = strdup(before);
+	c->after = strdup(after);
+	if (!c->before || !c->after)
+		ret = rtkvm_fail(lease->rt, ENOMEM, NULL, NULL, "no memory for a change");
+	else
+		ret = make_change(lease, c);
+	rtkvm_change_clear(c); /* nothing, once the journal has the texts */
+	return ret;
+}
+
 static int change(struct rtkvm_lease *lease, struct rtkvm_change *c, const char *after)
 {
 	char before[RTKVM_VALUE_MAX];
@@ -163,14 +178,7 @@ static int change(struct rtkvm_lease *lease, struct rtkvm_change *c, const char 
 		ret = rtkvm_knob_writable(lease->rt, c->knob, c->index);
 	if (ret < 0)
 		return fail_change(lease->rt, c, -ret, "cannot be leased");
-	c->before = strdup(before);
-	c->after = strdup(after);
-	if (!c->before || !c->after)
-		ret = rtkvm_fail(lease->rt, ENOMEM, NULL, NULL, "no memory for a change");
-	else
-		ret = make_change(lease, c);
-	rtkvm_change_clear(c); /* nothing, once the journal has the texts */
-	return ret;
+	return change_from(lease, c, before, after);
 }
 
 int rtkvm_lease_set_knob(struct rtkvm_lease *lease, int knob, unsigned int index,
@@ -253,6 +261,15 @@ int rtkvm_lease_set_thread_cpus(struct rtkvm_lease *lease, pid_t tid, const char
 				  "give a list such as 0,2-3", "not a CPU list: \"%s\"", cpus);
 	ret = identify(lease, &c);
 	return ret < 0 ? ret : change(lease, &c, text);
+}
+
+int rtkvm_lease_move_thread(struct rtkvm_lease *lease, pid_t tid, const char *before,
+			    const char *cpus)
+{
+	struct rtkvm_change c = { .kind = RTKVM_CHANGE_CPUS, .tid = tid };
+	int ret = identify(lease, &c);
+
+	return ret < 0 ? ret : change_from(lease, &c, before, cpus);
 }
 
 /* Open, ask, and see that the host's limit is now no longer than that. */

@@ -155,6 +155,8 @@ int rtkvm_partition_read(struct rtkvm *rt, uint64_t id, char out[RTKVM_VALUE_MAX
 int rtkvm_partition_write(struct rtkvm *rt, uint64_t id, const char *text);
 /* Put a thread into it. */
 int rtkvm_partition_enter(struct rtkvm *rt, uint64_t id, pid_t tid);
+/* And out of it again, to the root. -ENOENT: it is not in it. */
+int rtkvm_partition_leave(struct rtkvm *rt, uint64_t id, pid_t tid);
 
 /*
  * irqbalance.c: the daemon is told of all leased CPUs. 0 or -errno, quiet; -ENODEV:
@@ -309,6 +311,12 @@ struct rtkvm_lease {
 	struct rtkvm_store store;
 };
 uint64_t rtkvm_lease_id(const struct rtkvm_lease *lease); /* number of its journal */
+/*
+ * rtkvm_lease_set_thread_cpus() of a thread that was on other CPUs before something
+ * that goes with it, such as entering a partition: those it gets back.
+ */
+int rtkvm_lease_move_thread(struct rtkvm_lease *lease, pid_t tid, const char *before,
+			    const char *cpus);
 int rtkvm_lease_roll_back(struct rtkvm_lease *lease, struct rtkvm_change *c);
 
 /*

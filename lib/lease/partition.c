@@ -289,3 +289,19 @@ int rtkvm_partition_enter(struct rtkvm *rt, uint64_t id, pid_t tid)
 	snprintf(text, sizeof(text), "%d", (int)tid);
 	return put(&p, p.v1 ? "tasks" : "cgroup.threads", text);
 }
+
+int rtkvm_partition_leave(struct rtkvm *rt, uint64_t id, pid_t tid)
+{
+	char path[64], where[4096], to[RTKVM_PATH_MAX], text[16];
+	struct place p;
+	int ret = find_existing(rt, id, &p);
+
+	if (ret < 0)
+		return ret;
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)tid);
+	if (rtkvm_file_read_quiet(rt, path, where, sizeof(where)) < 0 || !strstr(where, p.name))
+		return -ENOENT;
+	snprintf(to, sizeof(to), "%s/%s", p.base, p.v1 ? "tasks" : "cgroup.threads");
+	snprintf(text, sizeof(text), "%d", (int)tid);
+	return rtkvm_file_write_quiet(rt, to, text);
+}

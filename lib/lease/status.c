@@ -57,6 +57,16 @@ static void add_change(struct rtkvm *rt, struct rtkvm_report *report, const char
 				 "is %s, the lease set %s; %s before", shown, after, before);
 }
 
+/* Did the same lease change the same thing again? Then that one says how it is. */
+static bool changed_again(const struct rtkvm_journal *j, size_t i)
+{
+	for (size_t k = i + 1; k < j->count; k++)
+		if (!j->changes[k].undone &&
+		    rtkvm_change_same_target(&j->changes[k], &j->changes[i]))
+			return true;
+	return false;
+}
+
 static void add_lease(struct rtkvm *rt, struct rtkvm_report *report, const struct rtkvm_found *f,
 		      uint64_t pidns)
 {
@@ -73,7 +83,7 @@ static void add_lease(struct rtkvm *rt, struct rtkvm_report *report, const struc
 	if (live)
 		rtkvm_lease_watch_status(rt, j, j->owner.pidns == pidns, report);
 	for (size_t i = 0; i < j->count; i++)
-		if (!j->changes[i].undone)
+		if (!j->changes[i].undone && !changed_again(j, i))
 			add_change(rt, report, j->owner.name, &j->changes[i], live,
 				   j->owner.pidns == pidns);
 }

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -84,6 +85,10 @@ static enum outcome write_back(struct step *s, const char *before)
 	struct rtkvm_change *c = s->change;
 	int ret = rtkvm_change_write(s->rt, c, before);
 
+	/* a thread in the lease's partition cannot have CPUs outside of it */
+	if (ret == -EINVAL && c->kind == RTKVM_CHANGE_CPUS &&
+	    rtkvm_partition_leave(s->rt, strtoull(s->store->file, NULL, 16), c->tid) == 0)
+		ret = rtkvm_change_write(s->rt, c, before);
 	if (ret == 0)
 		ret = rtkvm_change_read(s->rt, c, s->now);
 	s->err = -ret;
