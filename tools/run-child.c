@@ -2,6 +2,7 @@
 /*
  * From fork to exec, and what a command that becomes a daemon leaves behind.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -235,17 +236,21 @@ pid_t run_daemon(const char *pidfile)
 
 pid_t run_left_behind(void)
 {
-	char path[64];
-	int pid = 0;
-	FILE *f;
+	struct dirent *e;
+	int pid = 0, ret;
+	DIR *dir;
 
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-	f = fopen(path, "re");
-	if (f && fscanf(f, "%10d", &pid) != 1)
+	do
+		ret = waitpid(-1, NULL, WNOHANG);
+	while (ret > 0);
+	/* not all kernels list children */
+	dir = ret == 0 ? opendir("/proc") : NULL;
+	while (dir && (e = readdir(dir))) {
+		if (cmd_number(e->d_name, INT32_MAX, &pid) && parent_of(pid) == getpid())
+			break;
 		pid = 0;
-	if (f)
-		fclose(f);
+	}
+	if (dir)
+		closedir(dir);
 	return pid;
 }
