@@ -34,6 +34,7 @@ seconds=10
 
 host --host svm --boot-limit 600 --limit 900 --with igb \
 	--file "$rtkvm" --file "$top_builddir/tools/rtkvm-restore.service" \
+	--file "$top_builddir/tests/emulated/attach-vmm" \
 	"$program $seconds quiet" "$program $seconds quiet-offline" \
 	"$program v2 owner meddled passed namespace delegated memory devices" \
 	"$top_srcdir/tests/emulated/lease-commands" "$program none v1"
