@@ -191,14 +191,14 @@ static int meters_of(struct vcpu *v)
 		{ "hypercalls", { "hypercall", "VMCALL", NULL } },
 	};
 	/*
-	 * Tracepoints are silent on a CPU that has left Linux. The last exit of each dispatch is
-	 * traced by the thread; it may be one that was handled there, when a kick has come.
+	 * Tracepoints are silent on a CPU that has left Linux. The thread traces the last exit
+	 * of each dispatch, so those are missing after which the CPU has entered again.
 	 */
 	static const char *const there[] = { "ded_fastpath", NULL };
 	uint64_t silent = of_any(&v->stats, there);
 	int differ = 0;
 
-	if (v->stats.exits < v->trace.exits || v->stats.exits - v->trace.exits > silent) {
+	if (v->stats.exits != v->trace.exits + silent) {
 		complain("vCPU %u: the meters differ: %llu exits by KVM's statistics, %llu by "
 			 "tracepoints, %llu handled on a dedicated CPU", v->index,
 			 (unsigned long long)v->stats.exits, (unsigned long long)v->trace.exits,
